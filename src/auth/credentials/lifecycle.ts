@@ -1,6 +1,6 @@
 import { accessOf, type Subject } from '../subject.ts'
 import {
-  isDisabledIdle,
+  hasRetentionMark,
   isSamePassword,
   keepNotBefore,
   lastVersion,
@@ -56,9 +56,9 @@ export type Decision =
   /** The stored user matches the subject: hand out the password that `state` identifies. */
   | Readonly<{ kind: 'adopt'; state: ManagedState }>
   /**
-   * Write the user with the password that `state` identifies. `isIdle` marks a disabled user as disabled by `user_retention`.
+   * Write the user with the password that `state` identifies. `hasRetentionMark`: as disabled by `user_retention`.
    */
-  | Readonly<{ kind: 'write'; reason: WriteReason; state: ManagedState; enabled?: false; isIdle?: true }>
+  | Readonly<{ kind: 'write'; reason: WriteReason; state: ManagedState; enabled?: false; hasRetentionMark?: true }>
 
 export type DecisionInput = Readonly<{
   stored: StoredUser | undefined
@@ -85,12 +85,12 @@ export function decide(input: DecisionInput): Decision {
   if (stored === undefined) return startSeries('created', 1, input)
   if (stored.reserved) return reject('user_reserved')
   const state = readManagedState(stored.metadata)
-  const isOurDisable = state !== undefined && input.keys.knows(state.key_id) && isDisabledIdle(stored, state)
+  const hasOurMark = state !== undefined && input.keys.knows(state.key_id) && hasRetentionMark(stored, state)
   // Every write sets `enabled`, so it would re-enable a user that an administrator has disabled.
-  if (!stored.enabled && !isOurDisable) return reject('user_disabled')
+  if (!stored.enabled && !hasOurMark) return reject('user_disabled')
   if (isRevoked(input.subject, readNotBefore(stored.metadata))) return reject('revoked')
   if (state === undefined) return rules.adoptExisting ? startSeries('taken_over', 1, input) : reject('user_foreign')
-  if (isOurDisable) return nextVersion('enabled', state, input)
+  if (hasOurMark) return nextVersion('enabled', state, input)
   return (
     decideUnknownKey(state, input) ??
     decideRejectedPassword(state, input) ??
@@ -277,8 +277,8 @@ export function decideRevocation(input: RevocationInput): WaitOrWrite | undefine
   const latest = Math.max(now, notBefore)
   const isRevoked = state.not_before !== undefined && state.not_before >= notBefore && state.not_before <= latest
   // With the mark of `user_retention`, the next sign-in would enable the user.
-  const isIdle = !stored.enabled && isDisabledIdle(stored, state)
-  if (isRevoked && !(disable && (stored.enabled || isIdle))) return undefined
+  const isMarked = !stored.enabled && hasRetentionMark(stored, state)
+  if (isRevoked && !(disable && (stored.enabled || isMarked))) return undefined
   const next = nextVersion('revoked', state, { stored, subject: state, now, keys, rules })
   if (next.kind === 'wait') return next
   const { issued_at, extended_at } = state
@@ -287,7 +287,7 @@ export function decideRevocation(input: RevocationInput): WaitOrWrite | undefine
     ...next,
     state: { ...next.state, ...times },
     ...((disable || !stored.enabled) && { enabled: false }),
-    ...(isIdle && !disable && { isIdle }),
+    ...(isMarked && !disable && { hasRetentionMark: true }),
   }
 }
 

@@ -91,17 +91,18 @@ export function keepNotBefore(notBefore: number | undefined): Pick<ManagedState,
 }
 
 /**
- * Whether `user_retention` has disabled the user, rather than an administrator: then the next sign-in enables the user. The mark
- * is the version that was written with it. It is not part of the state, so every other write removes it.
+ * Whether the user has the mark that `user_retention` writes when it disables a user. The next sign-in enables such a user, but not
+ * one whom an administrator has disabled. The mark is the version that was written with it. It is not part of the state, so every
+ * other write removes it, except that of an administrator who only enables or disables the user.
  */
-export function isDisabledIdle({ metadata }: Pick<StoredUser, 'metadata'>, { version }: ManagedState): boolean {
+export function hasRetentionMark({ metadata }: Pick<StoredUser, 'metadata'>, { version }: ManagedState): boolean {
   return (metadata.elastauth as Readonly<Record<string, unknown>>).disabled_idle === version
 }
 
 /** Whether the user is disabled, and the next sign-in does not enable the user. */
 export function isLocked(stored: StoredUser): boolean {
   const state = readManagedState(stored.metadata)
-  return !stored.enabled && !(state !== undefined && isDisabledIdle(stored, state))
+  return !stored.enabled && !(state !== undefined && hasRetentionMark(stored, state))
 }
 
 /** The groups stored in the metadata, or undefined if they are not a list of strings. */

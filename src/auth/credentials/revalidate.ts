@@ -4,7 +4,7 @@ import type { Subject } from '../subject.ts'
 import type { CachedCredential } from './credential-cache.ts'
 import { expiryOf, extendIfDue, isRevoked, isSameSet, type LifecycleRules } from './lifecycle.ts'
 import {
-  isDisabledIdle,
+  hasRetentionMark,
   isSamePassword,
   type ManagedState,
   readManagedState,
@@ -169,7 +169,7 @@ export function createRevalidation(options: RevalidationOptions): Revalidation {
   /** False if `user_retention` has disabled the user at the moment of a sign-in: then a new credential enables the user. */
   function isDisabledByOthers(stored: StoredUser): boolean {
     const state = readManagedState(stored.metadata)
-    const isOurs = state !== undefined && keys.knows(state.key_id) && isDisabledIdle(stored, state)
+    const isOurs = state !== undefined && keys.knows(state.key_id) && hasRetentionMark(stored, state)
     return !stored.enabled && !isOurs
   }
 

@@ -54,12 +54,12 @@ export function createWriteUser({ directory, preparePassword, states, now, repor
       await unlock(undefined)
       return { kind: 'changed' }
     }
-    const { reason, state, enabled, isIdle } = decision
+    const { reason, state, enabled, hasRetentionMark } = decision
     const changedAt = rateLimitedReasons.includes(reason) ? now() : readChangedAt(latest?.metadata ?? {})
     const elastauth = {
       ...state,
       ...(changedAt !== undefined && { changed_at: changedAt }),
-      ...(isIdle && { disabled_idle: state.version }),
+      ...(hasRetentionMark && { disabled_idle: state.version }),
     }
     const profile = profileOf(subject, latest, elastauth)
     await directory.put(username, { ...password, ...profile, ...(enabled === false && { enabled }) })

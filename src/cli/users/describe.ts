@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { isDisabledIdle, readGroups, readManagedState, type StoredUser } from '../../auth/credentials/managed-user.ts'
+import { hasRetentionMark, readGroups, readManagedState, type StoredUser } from '../../auth/credentials/managed-user.ts'
 import type { Keyring } from '../../auth/credentials/password.ts'
 import { escapeControls } from '../../http/escape-controls.ts'
 
@@ -28,7 +28,7 @@ export function describeUser(
   if (state === undefined || stored.reserved) return undefined
   return {
     username,
-    state: stored.enabled ? 'enabled' : isDisabledIdle(stored, state) ? 'disabled by retention' : 'disabled',
+    state: stored.enabled ? 'enabled' : hasRetentionMark(stored, state) ? 'disabled by retention' : 'disabled',
     roles: stored.roles,
     groups: readGroups(stored.metadata) ?? [],
     last_use: toIso(state.extended_at ?? state.issued_at),

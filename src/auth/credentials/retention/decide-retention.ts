@@ -1,5 +1,5 @@
 import { type DecisionInput, expiryOf, nextVersion } from '../lifecycle.ts'
-import { isDisabledIdle, type ManagedState, readManagedState } from '../managed-user.ts'
+import { hasRetentionMark, type ManagedState, readManagedState } from '../managed-user.ts'
 
 /** `user_retention`: when inactive users are disabled and deleted, counted from the expiry of the last password. Undefined: never. */
 export type RetentionRules = Readonly<{
@@ -10,8 +10,8 @@ export type RetentionRules = Readonly<{
 
 export type RetentionDecision =
   | Readonly<{ kind: 'none' | 'delete' }>
-  | Readonly<{ kind: 'write'; reason: 'disabled_idle'; state: ManagedState; enabled: false; isIdle: true }>
-  | Readonly<{ kind: 'write'; reason: 'enabled'; state: ManagedState; enabled?: never; isIdle?: never }>
+  | Readonly<{ kind: 'write'; reason: 'disabled_idle'; state: ManagedState; enabled: false; hasRetentionMark: true }>
+  | Readonly<{ kind: 'write'; reason: 'enabled'; state: ManagedState; enabled?: never; hasRetentionMark?: never }>
 
 export type RetentionInput = Pick<DecisionInput, 'stored' | 'now' | 'keys' | 'rules'> &
   Readonly<{ retention: RetentionRules }>
@@ -19,17 +19,19 @@ export type RetentionInput = Pick<DecisionInput, 'stored' | 'now' | 'keys' | 'ru
 const none: RetentionDecision = Object.freeze({ kind: 'none' })
 
 /**
- * Decides whether an inactive user is disabled or deleted. A user whom something else has disabled is never written or
- * deleted: the person could then sign in as a new, enabled user. An enabled user with our mark was enabled by an administrator.
- * The mark is removed, and the user counts as used now, so that a later disable by an administrator is not mistaken for ours.
+ * Decides whether an inactive user is disabled or deleted. A user without our mark whom something else has disabled is never
+ * written or deleted: the person could then sign in as a new, enabled user. An enabled user with our mark was enabled by an
+ * administrator: the mark is removed, so that a later disable by an administrator is not mistaken for ours, and the user counts as
+ * used now.
  */
 export function decideRetention(input: RetentionInput): RetentionDecision {
   const { stored, now, keys, rules, retention } = input
   if (stored === undefined || stored.reserved) return none
   const state = readManagedState(stored.metadata)
   if (state === undefined || !keys.knows(state.key_id)) return none
-  const isOurs = isDisabledIdle(stored, state)
-  if (stored.enabled === isOurs) return isOurs ? enable(state, input) : none
+  const hasMark = hasRetentionMark(stored, state)
+  if (stored.enabled && hasMark) return enable(state, input)
+  if (!stored.enabled && !hasMark) return none
   if (isCorrupt(state)) return none
   const inactiveMs = now - expiryOf(state, rules)
   const { disableAfterMs = Number.POSITIVE_INFINITY, deleteAfterMs = Number.POSITIVE_INFINITY } = retention
@@ -55,5 +57,11 @@ function disable(state: ManagedState, input: RetentionInput): RetentionDecision 
   const next = nextVersion('disabled_idle', state, { ...input, subject: state })
   if (next.kind !== 'write') return none
   const issued_at = Math.max(state.issued_at, state.extended_at ?? 0)
-  return { kind: 'write', reason: 'disabled_idle', state: { ...next.state, issued_at }, enabled: false, isIdle: true }
+  return {
+    kind: 'write',
+    reason: 'disabled_idle',
+    state: { ...next.state, issued_at },
+    enabled: false,
+    hasRetentionMark: true,
+  }
 }

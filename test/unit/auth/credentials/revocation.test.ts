@@ -193,7 +193,7 @@ describe('decideRevocation', () => {
   test('a revocation leaves a user whom user_retention disabled to the next sign-in, unless it disables the user', () => {
     const idle = user({ ...state, disabled_idle: 7 }, { enabled: false })
     const write = { kind: 'write', reason: 'revoked', state: next, enabled: false }
-    assert.deepEqual(decideOn(idle), { ...write, isIdle: true })
+    assert.deepEqual(decideOn(idle), { ...write, hasRetentionMark: true })
     assert.deepEqual(decideOn(idle, true), write)
   })
 

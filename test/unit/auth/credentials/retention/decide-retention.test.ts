@@ -31,7 +31,7 @@ const user = (elastauth: unknown = state, more: Partial<StoredUser> = {}): Store
 const disabled = { enabled: false }
 const disabledIdle = (issued_at = noon) => ({
   ...{ kind: 'write', reason: 'disabled_idle', state: { ...next, issued_at } },
-  ...{ enabled: false, isIdle: true },
+  ...{ enabled: false, hasRetentionMark: true },
 })
 const enabledAt = (now: number) => ({ kind: 'write', reason: 'enabled', state: { ...next, issued_at: now } })
 
