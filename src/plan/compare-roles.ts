@@ -1,5 +1,6 @@
 import { readGroups, readManagedState } from '../auth/credentials/managed-user.ts'
 import type { NamedUser, SweepDirectory } from '../auth/credentials/user-directory.ts'
+import { userPages } from '../auth/credentials/user-pages.ts'
 import { createMapRoles, type MapRoles, type RoleRules } from '../auth/roles.ts'
 import { GatewayError } from '../http/errors.ts'
 
@@ -35,9 +36,6 @@ export type CompareOptions = Readonly<{
   pause?: () => Promise<void>
 }>
 
-/** Users per page. Small pages follow a failure: a page with many groups can exceed the limit for responses. */
-const [pageSize, smallPageSize] = [100, 10]
-
 /**
  * Compares the roles that two sets of rules give to the managed users of Elasticsearch, by the groups that their last sign-in
  * has stored there. Reads page by page, and writes nothing. Rejects with GatewayError elasticsearch_unavailable,
@@ -65,7 +63,7 @@ export async function compareRoles(options: CompareOptions): Promise<RoleChanges
   }
 
   let read = 0
-  for await (const users of pages(options.page)) {
+  for await (const users of userPages(options.page)) {
     for (const user of users) count(user)
     read += users.length
     if (read >= maxUsers) return { ...counts, isIncomplete: true }
@@ -80,24 +78,6 @@ function changeBetween({ username }: NamedUser, former: readonly string[], next:
     gains: next.filter((role) => !former.includes(role)),
     loses: former.filter((role) => !next.includes(role)),
     hasNoRole: next.length === 0,
-  }
-}
-
-async function* pages(page: SweepDirectory['page']): AsyncGenerator<readonly NamedUser[]> {
-  let after: string | undefined
-  let size = pageSize
-  for (;;) {
-    const users = await page(after, size).catch((error) => {
-      if (size === smallPageSize) throw error
-      return undefined
-    })
-    if (users === undefined) {
-      size = smallPageSize
-      continue
-    }
-    yield users
-    if (users.length < size) return
-    after = users.at(-1)!.username
   }
 }
 

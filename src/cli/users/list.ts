@@ -1,8 +1,7 @@
+import { userPages } from '../../auth/credentials/user-pages.ts'
 import { escapeControls } from '../../http/escape-controls.ts'
 import type { Connections } from './connect.ts'
 import { describeUser, joinNames, print, toJson, type UserDescription } from './describe.ts'
-
-const pageSize = 100
 
 /** `elastauth users list`: one line per managed user, or one JSON object per line. Prints each page as it arrives. */
 export async function listUsers(
@@ -10,13 +9,11 @@ export async function listUsers(
   { json }: Readonly<{ json: boolean }>,
 ): Promise<0> {
   if (!json) await print(header)
-  for (let after: string | undefined; ; ) {
-    const page = await directory.page(after, pageSize)
+  for await (const page of userPages(directory.page)) {
     const users = page.flatMap((user) => describeUser(user.username, user, keys) ?? [])
     await print(users.map((user) => (json ? `${toJson(user)}\n` : lineOf(user))).join(''))
-    after = page.at(-1)?.username
-    if (page.length < pageSize) return 0
   }
+  return 0
 }
 
 const columns: readonly (readonly [title: string, width: number, cell: (user: UserDescription) => string])[] = [

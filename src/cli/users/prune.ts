@@ -1,10 +1,9 @@
 import type { Retention, RetentionAction } from '../../auth/credentials/retention/retention.ts'
+import { userPages } from '../../auth/credentials/user-pages.ts'
 import { asGatewayError, GatewayError } from '../../http/errors.ts'
 import { escapeControls } from '../../http/escape-controls.ts'
 import type { Connections } from './connect.ts'
 import { print, toJson } from './describe.ts'
-
-const pageSize = 100
 
 /**
  * `elastauth users prune`: disables and deletes users as the sweep does, in one pass now. One line per user, or one JSON object
@@ -15,12 +14,13 @@ export async function pruneUsers(
   { json, dryRun }: Readonly<{ json: boolean; dryRun: boolean }>,
 ): Promise<0 | 1> {
   if (retention === undefined) {
-    console.error('elastauth: no user is pruned: set user_retention.disable_after or user_retention.delete_after')
+    console.error(
+      'elastauth: user_retention is not configured: set user_retention.disable_after or user_retention.delete_after',
+    )
     return 1
   }
   let hasFailed = false
-  for (let after: string | undefined; ; ) {
-    const page = await directory.page(after, pageSize)
+  for await (const page of userPages(directory.page)) {
     for (const { username, ...stored } of page) {
       const due = retention.dueFor(stored)
       if (due === undefined) continue
@@ -28,14 +28,13 @@ export async function pruneUsers(
       hasFailed ||= outcome.failure !== undefined
       await printOutcome({ username, dry_run: dryRun }, outcome, json)
     }
-    after = page.at(-1)?.username
-    if (page.length < pageSize) return hasFailed ? 1 : 0
   }
+  return hasFailed ? 1 : 0
 }
 
 type Outcome = Readonly<{ action?: RetentionAction | undefined; failure?: string }>
 
-/** A user whom Elasticsearch rejects does not stop the others. Rejects with GatewayError elasticsearch_unavailable. */
+/** The pass continues after a user whom Elasticsearch rejects. Rejects with GatewayError elasticsearch_unavailable. */
 async function prune(retention: Retention, username: string): Promise<Outcome> {
   try {
     return { action: await retention.apply(username) }
@@ -48,7 +47,7 @@ async function prune(retention: Retention, username: string): Promise<Outcome> {
 const actions: Readonly<Record<RetentionAction, string>> = {
   disabled_idle: 'disabled',
   deleted: 'deleted',
-  enabled: 'enabled by an administrator, and kept',
+  enabled: 'kept, because an administrator has enabled the user',
 }
 
 async function printOutcome(
@@ -58,7 +57,7 @@ async function printOutcome(
 ): Promise<void> {
   const name = escapeControls(user.username)
   if (failure !== undefined) console.error(`elastauth: ${name}: ${failure}`)
-  if (action === undefined) return // the user came back
+  if (action === undefined) return // nothing is due any more, for example because the user has signed in
   const text = `${name}: ${user.dry_run ? 'would be ' : ''}${actions[action]}`
   await print(`${json ? toJson({ ...user, action }) : text}\n`)
 }
