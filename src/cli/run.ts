@@ -2,7 +2,7 @@ import { ConfigError } from '../../config/faults.ts'
 import { providersOf } from '../../config/header-presets.ts'
 import { type ConfigSource, findListeners, findSecretKeys, openConfigFile } from '../../config/read-settings.ts'
 import { version } from '../app/version.ts'
-import { parseCommand } from './args.ts'
+import { type ConfigArguments, parseCommand } from './args.ts'
 
 /**
  * Runs the command of a command line. Sets the exit code of the process. Each command imports only what it needs, above
@@ -91,8 +91,6 @@ export async function run(args: readonly string[]): Promise<void> {
   }
 }
 
-type Sources = Readonly<{ file?: string; flags: ConfigSource['flags'] }>
-
-async function openSource({ file, flags }: Sources): Promise<ConfigSource> {
+async function openSource({ file, flags }: ConfigArguments): Promise<ConfigSource> {
   return { file: await openConfigFile(file), flags, env: process.env }
 }

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { flagKeys } from '../../../config/sources/flags.ts'
-import { otherFlags as ownFlags, parseCommand } from '../../../src/cli/args.ts'
+import { parseCommand } from '../../../src/cli/args.ts'
+import { otherFlags as ownFlags } from '../../../src/cli/options.ts'
 import { exampleFiles, findFaults, pages } from '../../support/documentation.ts'
 
 const root = join(import.meta.dirname, '../../..')
