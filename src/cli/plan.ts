@@ -1,10 +1,7 @@
 import type { Config } from '../../config/schema.ts'
 import { elasticsearchOptions } from '../app/options/elasticsearch.ts'
 import { roleRules } from '../app/options/handlers.ts'
-import { createCall } from '../es/call.ts'
-import { createElasticsearchClient } from '../es/client.ts'
-import { createPasswordHashing } from '../es/password-hashing.ts'
-import { createUsers } from '../es/users.ts'
+import { createCommandClient } from '../es/command-client.ts'
 import { asGatewayError } from '../http/errors.ts'
 import { escapeControls } from '../http/escape-controls.ts'
 import { compareRoles, describeChanges, type RoleChange } from '../plan/compare-roles.ts'
@@ -25,17 +22,11 @@ export async function printPlan(
     )
     return 1
   }
-  const client = createElasticsearchClient(elasticsearchOptions(current))
-  const call = createCall({ monotonicNow: () => performance.now() })
-  const { page } = createUsers(
-    () => client,
-    call,
-    createPasswordHashing('server', () => {}),
-  )
+  const { users, close } = createCommandClient(elasticsearchOptions(current))
   const changes = createChangeWriter(json)
   try {
     const [before, after] = [roleRules(current), roleRules(next)]
-    const counts = await compareRoles({ page, before, after, onChange: changes.write })
+    const counts = await compareRoles({ page: users.page, before, after, onChange: changes.write })
     const { isIncomplete: _, ...summary } = counts
     changes.end({ ...summary, ...(Number.isFinite(maxGains) && { max_gains: maxGains }) }, describeChanges(counts))
     if (counts.gaining <= maxGains) return 0
@@ -46,7 +37,7 @@ export async function printPlan(
     console.error(`elastauth: the users of Elasticsearch cannot be listed: ${asGatewayError(error).detail}`)
     return 1
   } finally {
-    void client.close()
+    void close()
   }
 }
 

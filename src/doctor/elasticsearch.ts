@@ -1,11 +1,9 @@
 import type { Config } from '../../config/schema.ts'
 import { elasticsearchOptions } from '../app/options/elasticsearch.ts'
 import { configuredRoles } from '../app/options/handlers.ts'
-import { createCall } from '../es/call.ts'
-import { createElasticsearchClient, type ElasticsearchOptions } from '../es/client.ts'
-import { createPasswordHashing } from '../es/password-hashing.ts'
+import type { ElasticsearchOptions } from '../es/client.ts'
+import { createCommandClient } from '../es/command-client.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from '../es/service-account.ts'
-import { createUsers } from '../es/users.ts'
 import { asGatewayError } from '../http/errors.ts'
 import { type Check, deadlineMs, type Finding, failure, ok, skipped, warning } from './check.ts'
 import { checkManagedUsers } from './managed-users.ts'
@@ -15,17 +13,10 @@ import { checkClock, checkExpiry, explainFailure, type Visit, visit } from './vi
 export function elasticsearchChecks(config: Config): { checks: Check[]; close: () => void } {
   const settings = elasticsearchOptions(config)
   const options = { ...settings, timeoutMs: Math.min(settings.timeoutMs, deadlineMs - 500) }
-  const client = createElasticsearchClient(options)
-  const getClient = () => client
-  const call = createCall({ monotonicNow: () => performance.now() })
-  const ping = createPing(getClient, call)
-  const checkPrivilege = createPrivilegeCheck(getClient, call)
-  const findMissingRoles = createFindMissingRoles(getClient, call)
-  const users = createUsers(
-    getClient,
-    call,
-    createPasswordHashing('server', () => {}),
-  )
+  const { client, call, users, close } = createCommandClient(options)
+  const ping = createPing(client, call)
+  const checkPrivilege = createPrivilegeCheck(client, call)
+  const findMissingRoles = createFindMissingRoles(client, call)
   const checks: Check[] = [
     ...options.hosts.map((host) => ({
       id: 'elasticsearch.host',
@@ -68,7 +59,7 @@ export function elasticsearchChecks(config: Config): { checks: Check[]; close: (
       run: () => checkManagedUsers(config, users),
     },
   ]
-  return { checks, close: () => void client.close() }
+  return { checks, close: () => void close() }
 }
 
 async function checkHost(

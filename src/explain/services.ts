@@ -13,11 +13,8 @@ import type { UserDirectory } from '../auth/credentials/user-directory.ts'
 import type { Identity } from '../auth/identity.ts'
 import type { Subject } from '../auth/subject.ts'
 import type { Peer } from '../auth/trust/trust.ts'
-import { createCall } from '../es/call.ts'
-import { createElasticsearchClient } from '../es/client.ts'
 import { createClientLogIn } from '../es/client-login.ts'
-import { createPasswordHashing } from '../es/password-hashing.ts'
-import { createUsers } from '../es/users.ts'
+import { createCommandClient } from '../es/command-client.ts'
 import { createResponse } from '../http/response.ts'
 import { createLog } from '../observability/log.ts'
 import { createRecentErrors } from '../observability/recent-errors.ts'
@@ -131,17 +128,11 @@ type ReadOnlyElasticsearch = Readonly<{
 }>
 
 function connectToElasticsearch(config: Config): ReadOnlyElasticsearch {
-  const client = createElasticsearchClient(elasticsearchOptions(config))
-  const call = createCall({ monotonicNow: () => performance.now() })
-  const { get } = createUsers(
-    () => client,
-    call,
-    createPasswordHashing('server', () => {}),
-  )
+  const { client, call, users, close } = createCommandClient(elasticsearchOptions(config))
   return {
-    get: config.elasticsearch.dry_run ? undefined : get,
-    logIn: createClientLogIn(() => client, call),
-    close: () => client.close(),
+    get: config.elasticsearch.dry_run ? undefined : users.get,
+    logIn: createClientLogIn(client, call),
+    close,
   }
 }
 

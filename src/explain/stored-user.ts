@@ -1,5 +1,11 @@
 import type { Credential } from '../auth/credentials/credentials.ts'
-import { decide, decideDenial, type LifecycleRules } from '../auth/credentials/lifecycle.ts'
+import {
+  type Decision,
+  type DenialDecision,
+  decide,
+  decideDenial,
+  type LifecycleRules,
+} from '../auth/credentials/lifecycle.ts'
 import { type ManagedState, readGroups, readManagedState, type StoredUser } from '../auth/credentials/managed-user.ts'
 import type { Keyring } from '../auth/credentials/password.ts'
 import { rejectionError } from '../auth/credentials/reconcile-step.ts'
@@ -46,12 +52,7 @@ export async function explainStoredUser(
   if (get === undefined) return report({ read: false, username, denied: false })
   const stored = await get(username)
   const decision = decide({ stored, subject, now: now(), keys, rules })
-  report({
-    ...{ read: true, username, exists: stored !== undefined, decision: decision.kind },
-    reason: decision.kind === 'write' ? decision.reason : decision.kind === 'reject' ? decision.code : null,
-    until: decision.kind === 'wait' ? new Date(decision.until).toISOString() : null,
-    changes: decision.kind === 'write' ? changesOf(stored, subject, decision.state) : [],
-  })
+  report(describeDecision(decision, subject, stored))
   if (decision.kind === 'reject')
     throw rejectionError(decision.code, {
       username,
@@ -73,11 +74,20 @@ export async function explainDenial(
   const subject = createSubject(identity, [])
   const time = now()
   const decision = decideDenial({ stored, subject, deniedAt: time, now: time, keys, rules })
+  return describeDecision(decision, subject, stored)
+}
+
+function describeDecision(
+  decision: Decision | DenialDecision,
+  subject: Subject,
+  stored: StoredUser | undefined,
+): StoredUserStep {
+  const { kind } = decision
   return {
-    ...{ read: true, username, exists: stored !== undefined, decision: decision.kind },
-    reason: decision.kind === 'write' ? decision.reason : null,
-    until: decision.kind === 'wait' ? new Date(decision.until).toISOString() : null,
-    changes: decision.kind === 'write' ? changesOf(stored, subject, decision.state) : [],
+    ...{ read: true, username: subject.identity.username, exists: stored !== undefined, decision: kind },
+    reason: kind === 'write' ? decision.reason : kind === 'reject' ? decision.code : null,
+    until: kind === 'wait' ? new Date(decision.until).toISOString() : null,
+    changes: kind === 'write' ? changesOf(stored, subject, decision.state) : [],
   }
 }
 

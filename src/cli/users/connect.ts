@@ -12,10 +12,8 @@ import type { Retention } from '../../auth/credentials/retention/retention.ts'
 import { createSharedCache } from '../../auth/credentials/shared-cache.ts'
 import { noSharedStates } from '../../auth/credentials/shared-states.ts'
 import { createApiKeys } from '../../es/api-keys.ts'
-import { createCall } from '../../es/call.ts'
-import { createElasticsearchClient } from '../../es/client.ts'
+import { createCommandClient } from '../../es/command-client.ts'
 import { createPasswordHashing } from '../../es/password-hashing.ts'
-import { createUsers } from '../../es/users.ts'
 import { createCredentialReporter } from '../../observability/credential-events.ts'
 import { createLog } from '../../observability/log.ts'
 import { createSeal } from '../../sessions/seal.ts'
@@ -24,7 +22,7 @@ import { createUserSessions, type UserSessions } from '../../sessions/user-sessi
 
 /** What the commands `elastauth users …` work on: the Elasticsearch, the Redis and the keys of the running replicas. */
 export type Connections = Readonly<{
-  directory: ReturnType<typeof createUsers>
+  directory: ReturnType<typeof createCommandClient>['users']
   apiKeys: ReturnType<typeof createApiKeys>
   administration: Administration
   keys: Keyring
@@ -38,10 +36,9 @@ export type Connections = Readonly<{
 /** @param usesRedis whether the command needs what replicas share */
 export async function connect(config: Config, usesRedis: boolean): Promise<Connections> {
   const { secretKeys, rules, passwordHashing } = credentialsOptions(config)
-  const client = createElasticsearchClient(elasticsearchOptions(config))
-  const call = createCall({ monotonicNow })
   const hashing = createPasswordHashing(passwordHashing, () => {})
-  const directory = createUsers(() => client, call, hashing)
+  const elasticsearch = createCommandClient(elasticsearchOptions(config), hashing)
+  const { client, call, users: directory } = elasticsearch
   const keys = createKeyring(secretKeys)
   const shared = usesRedis ? replicasOptions(config) : undefined
   const redis = shared && (await connectToRedis(shared.connection))
@@ -59,14 +56,14 @@ export async function connect(config: Config, usesRedis: boolean): Promise<Conne
   const retentionRules = retentionOptions(config)
   return Object.freeze<Connections>({
     directory,
-    apiKeys: createApiKeys(() => client, call),
+    apiKeys: createApiKeys(client, call),
     keys,
     retention:
       retentionRules &&
       createUserRetention(
         retentionRules,
         { directory, keys, preparePassword, states, rules, forget: () => {}, report },
-        () => client,
+        client,
         call,
       ),
     administration: createAdministration({
@@ -82,7 +79,7 @@ export async function connect(config: Config, usesRedis: boolean): Promise<Conne
           })
         : undefined,
     close() {
-      void client.close()
+      void elasticsearch.close()
       redis?.close()
     },
   })
