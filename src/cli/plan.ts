@@ -6,6 +6,7 @@ import { asGatewayError } from '../http/errors.ts'
 import { escapeControls } from '../http/escape-controls.ts'
 import { compareRoles, describeChanges, type RoleChange } from '../plan/compare-roles.ts'
 import type { PlanCommand } from './args.ts'
+import { toJson } from './print.ts'
 
 /**
  * The command `elastauth plan`: prints whose roles a new configuration changes. It only reads Elasticsearch.
@@ -47,8 +48,7 @@ function createChangeWriter(json: boolean) {
   const write = (change: RoleChange) => {
     if (!json) return console.log(formatChange(change))
     const { username, gains, loses, hasNoRole: denied } = change
-    const user = escapeControls(JSON.stringify({ username, gains, loses, denied }))
-    process.stdout.write(`${written++ === 0 ? '{"users":[\n' : ',\n'}${user}`)
+    process.stdout.write(`${written++ === 0 ? '{"users":[\n' : ',\n'}${toJson({ username, gains, loses, denied })}`)
   }
   return {
     write,

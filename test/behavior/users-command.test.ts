@@ -121,7 +121,7 @@ test('users show prints one user with API keys, as text and as JSON', async () =
   )
 })
 
-test('users revoke ends the password and, with switches, disables the user and invalidates API keys, and exits with 0 once nothing authenticates', async () => {
+test('users revoke ends the password and, with switches, disables the user and invalidates API keys, and exits with 0 once no credential works', async () => {
   const { url } = await start()
   const { authorization } = Object.fromEntries((await sendSubRequest(url, 'erin')).headers)
   for (const id of ['1', '2']) elasticsearch.keys.set(`ApiKey ${id}`, { username: 'erin', id, name: `key ${id}` })
@@ -136,9 +136,9 @@ test('users revoke ends the password and, with switches, disables the user and i
       '✓ the former password is rejected',
       '✓ the time of the revocation is stored: TIME',
       '✗ no API key is active: 2 active (key 1, key 2): run this again with --api-keys, or invalidate them in Kibana',
-      '- identities of authelia prove themselves with each request, so the next one is accepted: use --disable, or remove the person there',
+      '- authelia identifies the person in each request, so the next one is accepted: use --disable, or remove the person there',
       '- the person can sign in again: use --disable, or disable the account at the identity provider',
-      '- without Redis, replicas notice at the next check of each credential (cache.revalidate, 60 s), and Elasticsearch rejects the former password meanwhile',
+      '- without Redis, each replica notices at its next check of the credential (cache.revalidate, 60 s); until then it may return the former password, which Elasticsearch rejects',
       '',
     ].join('\n'),
   )

@@ -88,7 +88,7 @@ for (const hasRedis of [true, false]) {
     const statusOf = async (authorization: string) =>
       (await callElasticsearch(node, whoAmI, { as: null, headers: { authorization } })).status
 
-    test(`after users revoke --disable --api-keys nothing of the person authenticates at ${where}, and after users enable only a new sign-in does`, async () => {
+    test(`after users revoke --disable --api-keys no credential of the person works at ${where}, and after users enable only a new sign-in does`, async () => {
       const agent = await signInEverywhere()
       const token = await idp.sign()
       assert.deepEqual(await withSession(agent), everywhere(200))

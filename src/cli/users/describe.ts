@@ -1,10 +1,8 @@
-import { once } from 'node:events'
 import { hasRetentionMark, readGroups, readManagedState, type StoredUser } from '../../auth/credentials/managed-user.ts'
 import type { Keyring } from '../../auth/credentials/password.ts'
-import { escapeControls } from '../../http/escape-controls.ts'
 
 /** A managed user, as the commands show it. Times in ISO 8601, UTC. */
-export type UserDescription = Readonly<{
+export type ManagedUser = Readonly<{
   username: string
   /** `user_retention` disables inactive users, and their next sign-in enables them. */
   state: 'enabled' | 'disabled' | 'disabled by retention'
@@ -23,7 +21,7 @@ export function describeUser(
   username: string,
   stored: StoredUser,
   keys: Pick<Keyring, 'knows'>,
-): UserDescription | undefined {
+): ManagedUser | undefined {
   const state = readManagedState(stored.metadata)
   if (state === undefined || stored.reserved) return undefined
   return {
@@ -42,19 +40,4 @@ const maxTime = 8.64e15
 
 export function toIso(time: number): string {
   return new Date(Math.min(time, maxTime)).toISOString()
-}
-
-/** Names from Elasticsearch may contain terminal escapes. */
-export function joinNames(names: readonly string[]): string {
-  return names.length === 0 ? '-' : escapeControls(names.join(', '))
-}
-
-/** One line of JSON, in which C1 control characters are escaped as well. */
-export function toJson(value: unknown): string {
-  return escapeControls(JSON.stringify(value))
-}
-
-/** Waits for a slow reader, so that a large list does not fill the memory. */
-export async function print(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain').catch(() => {}) // users.ts handles the end of the reader
 }

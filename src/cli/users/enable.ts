@@ -1,6 +1,6 @@
 import { escapeControls } from '../../http/escape-controls.ts'
+import { toJson } from '../print.ts'
 import type { Connections } from './connect.ts'
-import { toJson } from './describe.ts'
 
 /** `elastauth users enable NAME`. A revocation stays: the person has to sign in again. */
 export async function enableUser(

@@ -1,7 +1,8 @@
 import { userPages } from '../../auth/credentials/user-pages.ts'
 import { escapeControls } from '../../http/escape-controls.ts'
+import { joinNames, print, toJson } from '../print.ts'
 import type { Connections } from './connect.ts'
-import { describeUser, joinNames, print, toJson, type UserDescription } from './describe.ts'
+import { describeUser, type ManagedUser } from './describe.ts'
 
 /** `elastauth users list`: one line per managed user, or one JSON object per line. Prints each page as it arrives. */
 export async function listUsers(
@@ -16,7 +17,7 @@ export async function listUsers(
   return 0
 }
 
-const columns: readonly (readonly [title: string, width: number, cell: (user: UserDescription) => string])[] = [
+const columns: readonly (readonly [title: string, width: number, cell: (user: ManagedUser) => string])[] = [
   ['USER', 24, ({ username }) => escapeControls(username)],
   ['STATE', 21, ({ state }) => state],
   ['LAST USE', 24, ({ last_use }) => last_use],
@@ -28,6 +29,6 @@ const columns: readonly (readonly [title: string, width: number, cell: (user: Us
 
 const header = `${columns.map(([title, width]) => title.padEnd(width)).join(' ')}\n`
 
-function lineOf(user: UserDescription): string {
+function lineOf(user: ManagedUser): string {
   return `${columns.map(([, width, cell]) => cell(user).padEnd(width)).join(' ')}\n`
 }

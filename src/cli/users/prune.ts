@@ -2,8 +2,8 @@ import type { Retention, RetentionAction } from '../../auth/credentials/retentio
 import { userPages } from '../../auth/credentials/user-pages.ts'
 import { asGatewayError, GatewayError } from '../../http/errors.ts'
 import { escapeControls } from '../../http/escape-controls.ts'
+import { print, toJson } from '../print.ts'
 import type { Connections } from './connect.ts'
-import { print, toJson } from './describe.ts'
 
 /**
  * `elastauth users prune`: disables and deletes users as the sweep does, in one pass now. One line per user, or one JSON object

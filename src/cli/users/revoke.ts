@@ -4,8 +4,9 @@ import { hasLogin } from '../../app/options/login.ts'
 import { isLocked } from '../../auth/credentials/managed-user.ts'
 import { asGatewayError, GatewayError } from '../../http/errors.ts'
 import { escapeControls } from '../../http/escape-controls.ts'
+import { toJson } from '../print.ts'
 import type { Connections } from './connect.ts'
-import { toIso, toJson } from './describe.ts'
+import { toIso } from './describe.ts'
 
 type RevokeSwitches = Readonly<{ disable: boolean; apiKeys: boolean; json: boolean; dryRun: boolean }>
 
@@ -21,8 +22,8 @@ type Report = Readonly<{
 }>
 
 /**
- * `elastauth users revoke NAME`: revokes the user, ends sessions and API keys, and then verifies that nothing of the person
- * authenticates. @returns 0 only if all checks hold
+ * `elastauth users revoke NAME`: revokes the user, ends sessions and API keys, and then verifies that no credential of the user
+ * works. @returns 0 only if all checks hold
  */
 export async function revokeUser(
   connections: Connections,
@@ -31,13 +32,13 @@ export async function revokeUser(
   config: Config,
 ): Promise<0 | 1> {
   const { json, dryRun } = switches
-  const run = dryRun ? plan : revoke
+  const run = dryRun ? preview : revoke
   const report = await run(connections, username, switches, config)
   console.log(json ? toJson(report) : toText(report))
   return report.checks.every(({ ok }) => ok) ? 0 : 1
 }
 
-async function plan(
+async function preview(
   { administration, apiKeys, sessions }: Connections,
   username: string,
   { disable, apiKeys: invalidates }: RevokeSwitches,
@@ -69,39 +70,44 @@ async function revoke(
   const { former, current, isStable } = await administration
     .revoke(username, disable)
     .catch((error) => endRemains(error, connections, username, invalidates))
-  // Nothing after the revocation may stop the rest: each failure is a check that does not hold.
-  const sessionsEnded = sessions && (await attempt(() => sessions.endAll(username)))
-  const keysEnded = invalidates ? await attempt(() => apiKeys.invalidateAll(username)) : undefined
-  const formerPassword = keys.password(former.key_id, username, former.created, former.version)
+  const notBefore = current.not_before!
+  // A failure after the revocation must not stop the rest: it is a check that does not hold.
+  const sessionsEnded = await attempt(async () => sessions?.endAll(username))
+  const keysEnded = await attempt(async () => (invalidates ? apiKeys.invalidateAll(username) : undefined))
   const stored = await attempt(() => directory.get(username))
   const isDisabled = stored.value !== undefined && isLocked(stored.value)
+  const formerPassword = keys.password(former.key_id, username, former.created, former.version)
   const checks = [
     await checkThat('the former password is rejected', async () => {
       const isRejected = (await directory.authenticate(username, formerPassword)) === undefined
       return { ok: isRejected, detail: isRejected ? '' : 'Elasticsearch still accepts it: run this again' }
     }),
-    checkNotBefore(current.not_before!, isStable, stored),
-    ...(disable ? [checkDisabled(stored)] : []),
-    await checkThat('no API key is active', async () => {
-      if (keysEnded?.error) throw keysEnded.error
-      const active = await apiKeys.list(username)
-      return { ok: active.length === 0, detail: describeKeys(active, keysEnded?.value) }
+    await checkThat('the time of the revocation is stored', async () => {
+      const state = resultOf(stored)?.metadata.elastauth as { not_before?: unknown } | undefined
+      const isStored = isStable && typeof state?.not_before === 'number' && state.not_before >= notBefore
+      return { ok: isStored, detail: isStored ? toIso(notBefore) : 'something keeps writing the user: run this again' }
     }),
-    ...(sessions
-      ? [
-          await checkThat('no session is in Redis', async () => {
-            if (sessionsEnded?.error) throw sessionsEnded.error
-            const { length } = await sessions.list(username)
-            const newer =
-              'from sign-ins after the revocation: disable the account at the identity provider, or use --disable'
-            return { ok: length === 0, detail: length === 0 ? `${sessionsEnded?.value} ended` : `${length} ${newer}` }
-          }),
-        ]
-      : []),
-  ]
+    disable &&
+      (await checkThat('the user is disabled', async () => {
+        const found = resultOf(stored)
+        const ok = found !== undefined && isLocked(found)
+        return { ok, detail: ok ? '' : 'something has enabled the user: run this again' }
+      })),
+    await checkThat('no API key is active', async () => {
+      const invalidated = resultOf(keysEnded)
+      const active = await apiKeys.list(username)
+      return { ok: active.length === 0, detail: describeKeys(active, invalidated) }
+    }),
+    sessions &&
+      (await checkThat('no session is in Redis', async () => {
+        const ended = resultOf(sessionsEnded)
+        const { length } = await sessions.list(username)
+        return { ok: length === 0, detail: length === 0 ? `${ended} ended` : `${length} ${newerSessions}` }
+      })),
+  ].filter((check) => check !== false && check !== undefined)
   return {
     ...{ username, dry_run: false, disabled: isDisabled, checks, notes: notesFor(config, isDisabled) },
-    not_before: toIso(current.not_before!),
+    not_before: toIso(notBefore),
   }
 }
 
@@ -130,6 +136,9 @@ function describeEnd(what: string, { value, error }: Attempt<number>): string {
   return error ? `no ${what}: ${asGatewayError(error).detail}` : `${value} ${what}`
 }
 
+const newerSessions =
+  'from sign-ins after the revocation: disable the account at the identity provider, or use --disable'
+
 type Attempt<T> = Readonly<{ value?: T; error?: unknown }>
 
 async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
@@ -140,27 +149,15 @@ async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
   }
 }
 
+/** Throws the error of a failed attempt. */
+function resultOf<T>({ value, error }: Attempt<T>): T | undefined {
+  if (error !== undefined) throw error
+  return value
+}
+
 async function checkThat(check: string, work: () => Promise<Omit<Check, 'check'>>): Promise<Check> {
   const { value, error } = await attempt(work)
   return { check, ...(value ?? { ok: false, detail: `not checked: ${asGatewayError(error).detail}` }) }
-}
-
-type Stored = Attempt<Awaited<ReturnType<Connections['directory']['get']>>>
-
-function checkNotBefore(notBefore: number, isStable: boolean, { value, error }: Stored): Check {
-  const check = 'the time of the revocation is stored'
-  if (error) return { check, ok: false, detail: `not checked: ${asGatewayError(error).detail}` }
-  const found = (value?.metadata.elastauth as { not_before?: unknown } | undefined)?.not_before
-  if (isStable && typeof found === 'number' && found >= notBefore) return { check, ok: true, detail: toIso(notBefore) }
-  return { check, ok: false, detail: 'something keeps writing the user: run this again' }
-}
-
-function checkDisabled({ value, error }: Stored): Check {
-  const check = 'the user is disabled'
-  if (error) return { check, ok: false, detail: `not checked: ${asGatewayError(error).detail}` }
-  return value !== undefined && isLocked(value)
-    ? { check, ok: true, detail: '' }
-    : { check, ok: false, detail: 'something has enabled the user: run this again' }
 }
 
 const maxNamed = 5
@@ -180,7 +177,7 @@ function notesFor(config: Config, isDisabled: boolean): string[] {
     ...(isDisabled || byRequest.length === 0
       ? []
       : [
-          `identities of ${byRequest.join(' and ')} prove themselves with each request, so the next one is accepted: use --disable, or remove the person there`,
+          `${byRequest.join(' and ')} identifies the person in each request, so the next one is accepted: use --disable, or remove the person there`,
         ]),
     ...(isDisabled
       ? []
@@ -188,10 +185,10 @@ function notesFor(config: Config, isDisabled: boolean): string[] {
     ...(config.cache.type === 'redis'
       ? []
       : [
-          `without Redis, replicas notice at the next check of each credential (cache.revalidate, ${config.cache.revalidate / 1000} s), and Elasticsearch rejects the former password meanwhile`,
+          `without Redis, each replica notices at its next check of the credential (cache.revalidate, ${config.cache.revalidate / 1000} s); until then it may return the former password, which Elasticsearch rejects`,
         ]),
     ...(hasLogin(config) && config.cache.type !== 'redis'
-      ? ['sessions are in the memory of the replicas, which reject and end them then']
+      ? ['sessions are in the memory of the replicas, which end them when they notice']
       : []),
   ]
 }

@@ -1,6 +1,7 @@
 import { escapeControls } from '../../http/escape-controls.ts'
+import { joinNames, print, toJson } from '../print.ts'
 import type { Connections } from './connect.ts'
-import { describeUser, joinNames, print, toIso, toJson } from './describe.ts'
+import { describeUser, toIso } from './describe.ts'
 
 /** `elastauth users show NAME`: one user with API keys and sessions. */
 export async function showUser(
@@ -22,9 +23,10 @@ export async function showUser(
     name: stored.full_name ?? null,
     email: stored.email ?? null,
     api_keys: active.map(({ id, name }) => ({ id, name })),
+    // The names of the API for administrators.
     sessions: found?.map(({ signedInAt, usedAt, browser = null }) => ({
-      signed_in: orNull(signedInAt),
-      last_used: orNull(usedAt),
+      signed_in_at: orNull(signedInAt),
+      last_used_at: orNull(usedAt),
       browser,
     })),
   }
@@ -50,9 +52,9 @@ function toText({ api_keys, sessions, roles, groups, key_known, ...user }: Detai
     ['API keys', `${api_keys.length} active`],
     ...api_keys.map(({ id, name }): [string, string] => ['', `${id} ${name}`]),
     ['sessions', sessions === undefined ? 'in the memory of the replicas, or none' : String(sessions.length)],
-    ...(sessions ?? []).map(({ signed_in, last_used, browser }): [string, string] => [
+    ...(sessions ?? []).map(({ signed_in_at, last_used_at, browser }): [string, string] => [
       '',
-      `signed in ${signed_in ?? '?'}, last used ${last_used ?? '?'}${browser === null ? '' : `, ${browser}`}`,
+      `signed in ${signed_in_at ?? '?'}, last used ${last_used_at ?? '?'}${browser === null ? '' : `, ${browser}`}`,
     ]),
   ]
   return rows.map(([label, value]) => `${label.padEnd(12)}${escapeControls(value ?? '-')}\n`).join('')
@@ -64,6 +66,6 @@ type Details = NonNullable<ReturnType<typeof describeUser>> &
     email: string | null
     api_keys: readonly Readonly<{ id: string; name: string }>[]
     sessions:
-      | readonly Readonly<{ signed_in: string | null; last_used: string | null; browser: string | null }>[]
+      | readonly Readonly<{ signed_in_at: string | null; last_used_at: string | null; browser: string | null }>[]
       | undefined
   }>
