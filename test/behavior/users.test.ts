@@ -187,8 +187,8 @@ describe('the forms of a password', async () => {
   })
 })
 
-describe('identity headers where passwords are the only provider', () => {
-  test('do not authenticate a request, and do not change who a password belongs to', async () => {
+describe('where passwords are the only provider', () => {
+  test('identity headers do not authenticate a request, and do not change who a password belongs to', async () => {
     const headers = { 'Remote-User': 'alice', 'Remote-Groups': 'admins', ...newNetwork() }
     const without = await fetch(gateway.url, { headers })
     assert.equal(without.status, 401)

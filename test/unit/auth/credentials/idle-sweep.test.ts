@@ -172,7 +172,7 @@ describe('the sweep of idle users', () => {
     assert.deepEqual(directory.users.get('user-77'), { ...before, password })
   })
 
-  test('the sweep leaves an active user alone, and replaces the password once the user stays away', async () => {
+  test('the sweep leaves an active user alone, and replaces the password once the user is idle', async () => {
     const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     const { stop } = startSweep(directory, clock)
