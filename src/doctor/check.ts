@@ -3,7 +3,7 @@ import { escapeControls } from '../http/escape-controls.ts'
 
 export type Status = 'ok' | 'warning' | 'failure' | 'skipped'
 
-/** What a check has found. `fix` says what to do; for `ok`, where to look if users have a problem nevertheless. */
+/** What a check has found. `fix` says what to do; for `ok`, where to look if users still have a problem. */
 export type Finding = Readonly<{ status: Status; detail: string; fix?: string | undefined }>
 
 export type Check = Readonly<{
@@ -48,7 +48,7 @@ export const warning = (detail: string, fix?: string): Finding => ({ status: 'wa
 export const failure = (detail: string, fix?: string): Finding => ({ status: 'failure', detail, fix })
 export const skipped = (detail: string): Finding => ({ status: 'skipped', detail })
 
-/** What an operation failed with. Without a fix, that of the error, if it has one. */
+/** The failure that an error describes. Without `fix`, the fix in its message is used, if it has one. */
 export function failureOf(error: unknown, fix?: string): Finding {
   const [problem, own] = splitFix(asGatewayError(error).detail)
   return failure(problem, fix ?? own)
@@ -87,7 +87,7 @@ async function runWithin(signal: AbortSignal, { run }: Check): Promise<readonly 
   }
 }
 
-/** Servers choose parts of the texts. */
+/** Servers control parts of the texts. */
 function sanitized({ id, title }: Check, { status, detail, fix }: Finding): Result {
   const clean = (text: string) => escapeControls(text.slice(0, maxTextLength))
   return { id, title, status, detail: clean(detail), ...(fix !== undefined && { fix: clean(fix) }) }

@@ -43,8 +43,8 @@ function checkKeys([current, ...previous]: readonly string[], isPlaceholder: boo
   const fix = 'generate one with `elastauth --generateKey`, and set the same one on all replicas'
   if (isPlaceholder)
     return failure("secret_key is the documentation's placeholder: all passwords change at each restart", fix)
-  if (isWeakKey(current!)) return warning('secret_key repeats few bytes, so it is not random', fix)
-  return ok(`a random key of 32 bytes${previous.length === 0 ? '' : `, and ${previous.length} former ones`}`)
+  if (isWeakKey(current!)) return warning('secret_key has few distinct bytes, so it is not random', fix)
+  return ok(`a random key of 32 bytes${previous.length === 0 ? '' : `, and ${previous.length} previous ones`}`)
 }
 
 /** Half of what the weaker of OWASP's recommendations for argon2id costs (7 MiB, 5 passes); bcrypt's cost 9 is below it. */

@@ -7,7 +7,7 @@ import { createFindMissingRoles, createPing, createPrivilegeCheck } from '../es/
 import { asGatewayError } from '../http/errors.ts'
 import { type Check, deadlineMs, type Finding, failure, ok, skipped, warning } from './check.ts'
 import { checkManagedUsers } from './managed-users.ts'
-import { checkClock, checkExpiry, explainFailure, type Visit, visit } from './visit.ts'
+import { checkClock, checkExpiry, explainFailure, type ProbeResponse, probe } from './probe.ts'
 
 /** The checks of Elasticsearch, and a function that closes their connections. They only read. */
 export function elasticsearchChecks(config: Config): { checks: Check[]; close: () => void } {
@@ -75,7 +75,7 @@ async function checkHost(
     rejectUnauthorized: !insecureSkipVerify,
   }
   try {
-    const response = await visit(url, { headers: { Authorization: authorizationOf(account) }, connection, signal })
+    const response = await probe(url, { headers: { Authorization: authorizationOf(account) }, connection, signal })
     return [
       checkVersion(url, response),
       ...checkExpiry(url.origin, response.expiresAt),
@@ -101,7 +101,7 @@ const newest = 9
 /** @param response the response to `GET /`, for which the service account may lack the privilege `monitor` */
 export function checkVersion(
   { origin }: URL,
-  { status, headers, body }: Pick<Visit, 'status' | 'headers' | 'body'>,
+  { status, headers, body }: Pick<ProbeResponse, 'status' | 'headers' | 'body'>,
 ): Finding {
   if (headers['kbn-name'] !== undefined)
     return failure(

@@ -1,16 +1,16 @@
 import type { Listener } from '../../config/formats/listeners.ts'
 import { connectableHost, withBrackets } from '../../config/hosts.ts'
-import { type Visit, visit } from './visit.ts'
+import { type ProbeResponse, probe } from './probe.ts'
 
 /**
  * Sends a request for an endpoint to the elastauth that listens on this machine. The certificate is not verified: it is for elastauth's public names,
  * and the request contains no secrets.
  */
-export function requestFrom(listener: Listener, name: string, signal: AbortSignal): Promise<Visit> {
+export function probeEndpoint(listener: Listener, name: string, signal: AbortSignal): Promise<ProbeResponse> {
   const scheme = listener.isTls ? 'https' : 'http'
   const authority =
     listener.kind === 'unix' ? 'localhost' : `${withBrackets(connectableHost(listener.host))}:${listener.port}`
-  return visit(new URL(`${scheme}://${authority}/elastauth/${name}`), {
+  return probe(new URL(`${scheme}://${authority}/elastauth/${name}`), {
     signal,
     headers: { Host: 'localhost' },
     connection: { rejectUnauthorized: false, ...(listener.kind === 'unix' && { socketPath: listener.path }) },
@@ -18,7 +18,7 @@ export function requestFrom(listener: Listener, name: string, signal: AbortSigna
 }
 
 /** Of the elastauth that has sent a response to `health`; undefined if another program has sent it. */
-export function versionOf(response: Visit): string | undefined {
+export function versionOf(response: ProbeResponse): string | undefined {
   try {
     const document: unknown = response.status === 200 ? JSON.parse(response.body) : undefined
     return isMap(document) && document.status === 'ok' && typeof document.version === 'string'

@@ -7,7 +7,7 @@ import { isLoopbackHost, withBrackets } from '../../config/hosts.ts'
 import { version } from '../app/version.ts'
 import type { ListenerScope } from '../http/handler.ts'
 import { type Finding, failure, ok, warning } from './check.ts'
-import { requestFrom } from './instance.ts'
+import { probeEndpoint } from './instance.ts'
 
 /** An error of `listen`, with the place of the address in the configuration. */
 export type ExplainListenError = (
@@ -34,7 +34,7 @@ export async function checkListener(
   if (problem.code === 'EADDRINUSE') {
     const running = await findVersion(signal)
     if (running !== undefined) return describeRunning(running, address, reachOf(listener))
-    const { code } = await requestFrom(listener, 'health', signal).then(() => ({ code: '' }), asNodeError)
+    const { code } = await probeEndpoint(listener, 'health', signal).then(() => ({ code: '' }), asNodeError)
     if (code === 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED')
       return ok(`${address} is in use by a server that asks for a client certificate, as elastauth does`)
   }

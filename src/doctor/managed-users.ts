@@ -39,7 +39,7 @@ function explainForeignKeys(foreign: readonly Readonly<{ state: ManagedState }>[
   const ids = [...new Set(foreign.map(({ state }) => state.key_id))]
   return warning(
     `${foreign.length} of ${total} managed users have a password of another secret_key (key id ${ids.slice(0, 5).join(', ')})`,
-    'use the same secret_key in all replicas; after a change of the key, list the former one in previous_secret_keys',
+    'use the same secret_key in all replicas; after a change of the key, list the previous one in previous_secret_keys',
   )
 }
 
@@ -53,7 +53,7 @@ async function tryCredentials(managed: readonly Managed[], keys: Keyring, users:
     if ((await users.authenticate(username, password)) !== undefined)
       return ok(
         "Elasticsearch accepts a managed user's credential",
-        'if users get its 401 nevertheless, let the proxy forward Authorization (Traefik: authResponseHeaders: [Authorization])',
+        'if users still get 401 from it, let the proxy forward Authorization (Traefik: authResponseHeaders: [Authorization])',
       )
   }
   return failure(

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/schema.ts'
 import { oidcTokensOptions, requestedScopes, scopesOptions } from '../app/options/oidc.ts'
 import { type Check, type Finding, failure, failureOf, ok, warning } from './check.ts'
-import { checkClock, checkExpiry, clockLead, visit } from './visit.ts'
+import { checkClock, checkExpiry, clockLead, probe } from './probe.ts'
 
 /** The check of the OpenID provider: metadata, keys, and with sign-in the client and its scopes. */
 export function providerCheck(config: Config): Check {
@@ -72,6 +72,6 @@ async function checkCertificate(
   signal: AbortSignal,
 ): Promise<Finding[]> {
   if (url.protocol !== 'https:' || httpProxy !== undefined) return []
-  const visited = await visit(url, { signal, connection: ca === undefined ? {} : { ca } }).catch(() => undefined)
-  return checkExpiry(url.origin, visited?.expiresAt)
+  const response = await probe(url, { signal, connection: ca === undefined ? {} : { ca } }).catch(() => undefined)
+  return checkExpiry(url.origin, response?.expiresAt)
 }

@@ -3,7 +3,7 @@ import { redactConfig } from '../../config/redact.ts'
 import { serverOptions } from '../app/options/server.ts'
 import type { RecentError } from '../observability/recent-errors.ts'
 import { type Check, type Finding, ok, skipped, warning } from './check.ts'
-import { isMap, requestFrom, versionOf } from './instance.ts'
+import { isMap, probeEndpoint, versionOf } from './instance.ts'
 import { checkListener, type ExplainListenError } from './listeners.ts'
 import { explainErrors } from './recent-errors.ts'
 
@@ -19,14 +19,14 @@ export function runningChecks({ config }: LoadedConfig, { explainListenError }: 
   const main = listeners[0]!
   let found: Promise<string | undefined> | undefined
   const findVersion = (signal: AbortSignal) =>
-    (found ??= requestFrom(main, 'health', signal).then(versionOf, () => undefined))
+    (found ??= probeEndpoint(main, 'health', signal).then(versionOf, () => undefined))
 
   /** Asks the running elastauth, which tells only a program on the same machine. */
   function ask(name: string, explain: (document: unknown) => Finding | Finding[]): Check['run'] {
     return async (signal) => {
       if ((await findVersion(signal)) === undefined)
         return skipped('no elastauth listens on the first address of listen')
-      const { status, body } = await requestFrom(main, name, signal)
+      const { status, body } = await probeEndpoint(main, name, signal)
       return status === 200 ? explain(JSON.parse(body)) : skipped(`the running elastauth responds with ${status}`)
     }
   }

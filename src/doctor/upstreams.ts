@@ -2,7 +2,7 @@ import type { Config } from '../../config/schema.ts'
 import { routingOptions } from '../app/options/proxy.ts'
 import { createTlsOptions } from '../proxy/routing/tls.ts'
 import { type Check, type Finding, ok, warning } from './check.ts'
-import { checkExpiry, explainFailure, type Visit, type VisitOptions, visit } from './visit.ts'
+import { checkExpiry, explainFailure, type ProbeOptions, type ProbeResponse, probe } from './probe.ts'
 
 /** One check for each upstream of proxy mode. */
 export function upstreamChecks(config: Config): Check[] {
@@ -19,9 +19,9 @@ export function upstreamChecks(config: Config): Check[] {
   }))
 }
 
-async function checkUpstream(url: URL, options: VisitOptions, config: Config): Promise<Finding[]> {
+async function checkUpstream(url: URL, options: ProbeOptions, config: Config): Promise<Finding[]> {
   try {
-    const response = await visit(url, options)
+    const response = await probe(url, options)
     const expiry = checkExpiry(url.origin, response.expiresAt)
     if (response.headers['kbn-name'] === undefined) return [ok(`${url.origin} responds`), ...expiry]
     return [...(await checkKibana(url, response, options, config)), ...expiry]
@@ -32,9 +32,9 @@ async function checkUpstream(url: URL, options: VisitOptions, config: Config): P
 }
 
 /** Without a credential, because the service account's is only for Elasticsearch. Kibana's sign-in page has what is needed. */
-async function checkKibana(url: URL, root: Visit, options: VisitOptions, config: Config): Promise<Finding[]> {
+async function checkKibana(url: URL, root: ProbeResponse, options: ProbeOptions, config: Config): Promise<Finding[]> {
   const { cache, extend_cache, oidc } = config
-  const { body } = await visit(new URL(`${url.href.replace(/\/$/, '')}/login`), options)
+  const { body } = await probe(new URL(`${url.href.replace(/\/$/, '')}/login`), options)
   const { version, publicBaseUrl } = readKibanaPage(body)
   const findings = [ok(`${url.origin} is Kibana${version === undefined ? '' : ` ${version}`}`)]
   const own = oidc.redirect_url === null ? undefined : URL.parse(oidc.redirect_url)?.origin

@@ -4,11 +4,11 @@ import { ConfigError } from '../../../config/faults.ts'
 import { isWeakKey } from '../../../config/formats/secret-keys.ts'
 import { faultsAsResults } from '../../../src/doctor/configuration.ts'
 import { checkVersion } from '../../../src/doctor/elasticsearch.ts'
+import { checkClock, checkExpiry, clockLead, explainFailure } from '../../../src/doctor/probe.ts'
 import { explainErrors } from '../../../src/doctor/recent-errors.ts'
 import { checkEviction } from '../../../src/doctor/redis.ts'
 import { compareConfig } from '../../../src/doctor/running.ts'
 import { readKibanaPage } from '../../../src/doctor/upstreams.ts'
-import { checkClock, checkExpiry, clockLead, explainFailure } from '../../../src/doctor/visit.ts'
 
 const url = new URL('https://es-1.test:9200')
 const keys = { url: 'elasticsearch.hosts', ca: 'elasticsearch.ca_cert' }
@@ -153,7 +153,7 @@ test('recent errors are reported by the check that they belong to, and old or un
   assert.ok(!Array.isArray(explainErrors([], 'errors', now)))
 })
 
-test('a key that repeats few bytes is weak', () => {
+test('a key with few distinct bytes is weak', () => {
   assert.ok(isWeakKey('0123456789abcdef'.repeat(4)))
   assert.ok(!isWeakKey(Buffer.from(Array.from({ length: 32 }, (_, index) => index * 7)).toString('hex')))
 })

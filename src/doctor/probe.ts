@@ -3,14 +3,14 @@ import type { DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import { isPlainPort, mayBeTlsPort } from '../http/tls-mismatch.ts'
 import { type Finding, failure, warning } from './check.ts'
 
-export type VisitOptions = Readonly<{
+export type ProbeOptions = Readonly<{
   headers?: Readonly<Record<string, string>>
   signal: AbortSignal
   /** Options of `tls.connect`, or `socketPath`. */
   connection?: RequestOptions & Readonly<{ ca?: string; cert?: string; key?: string; rejectUnauthorized?: boolean }>
 }>
 
-export type Visit = Readonly<{
+export type ProbeResponse = Readonly<{
   status: number
   headers: IncomingHttpHeaders
   /** At most 1 MiB. */
@@ -25,7 +25,7 @@ export type Visit = Readonly<{
 const maxBodyBytes = 1024 * 1024
 
 /** Sends `GET url` on a new connection. Rejects with Node's error. */
-export async function visit(url: URL, { headers = {}, signal, connection = {} }: VisitOptions): Promise<Visit> {
+export async function probe(url: URL, { headers = {}, signal, connection = {} }: ProbeOptions): Promise<ProbeResponse> {
   const { request: open } = url.protocol === 'https:' ? await import('node:https') : await import('node:http')
   const sentAt = Date.now()
   const request = open(url, { ...connection, headers, signal, agent: false })
@@ -84,7 +84,7 @@ function earliestExpiry(socket: TLSSocket): Date | undefined {
 /** The keys that configure a server. */
 export type Keys = Readonly<{ url: string; ca: string }>
 
-/** Why a server could not be visited: the name, the connection, or TLS. */
+/** Why a server could not be reached: the name, the connection, or TLS. */
 export function explainFailure(url: URL, error: unknown, { url: urlKey, ca }: Keys): Finding {
   const { code = '', message } = error as NodeJS.ErrnoException
   const problem = `${url.origin} does not respond: `
