@@ -284,7 +284,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
 
 function recordRequests(logRequest: LogRequest, tracing: Tracing | undefined, audit: Audit | undefined): LogRequest {
   const traced = tracing?.log(logRequest) ?? logRequest
-  return audit?.log(traced) ?? traced
+  return audit?.recordDenials(traced) ?? traced
 }
 
 /** The audit log is loaded only if it has a sink. */

@@ -10,11 +10,12 @@ import { createStdoutTarget } from '../audit/stdout.ts'
 import type { ReadinessChecks } from '../endpoints/ready.ts'
 import { createElasticsearch, type Elasticsearch } from '../es/client.ts'
 import { createDocumentCreation } from '../es/create-documents.ts'
-import type { Endpoint, ModeHandler } from '../http/handler.ts'
+import type { Endpoint } from '../http/handler.ts'
+import type { RequestContext } from '../http/request-context.ts'
 import { logEvent, recordEvents } from '../observability/events.ts'
 import type { Logger } from '../observability/log.ts'
 import type { Metrics } from '../observability/metrics/metrics.ts'
-import { callerTraceOf, type LogRequest, type TraceOf } from '../observability/request-log.ts'
+import { callerTraceOf, type TraceOf } from '../observability/request-log.ts'
 import type { Observe } from '../proxy/observe.ts'
 import type { RequestHandlers } from '../server/options.ts'
 import { type AuditOptions, auditElasticsearchOptions } from './options/audit.ts'
@@ -22,7 +23,7 @@ import type { PrepareReload } from './reload.ts'
 import { version } from './version.ts'
 
 export type Audit = Readonly<{
-  log: (logRequest: LogRequest) => LogRequest
+  recordDenials: AuditLog['recordDenials']
   /** Undefined if forwarded requests are not recorded. */
   observe: Observe | undefined
   /** Rejects requests while a sink fails; undefined if that is not required. */
@@ -72,7 +73,7 @@ export async function startAudit(options: AuditOptions, { log, metrics, traceOf 
   }
   if (file) process.on('SIGHUP', reopen)
   return Object.freeze<Audit>({
-    log: audit.recordDenials,
+    recordDenials: audit.recordDenials,
     observe: hasRequests ? audit.observe : undefined,
     requireAudit: isRequired ? (handlers) => requireSinks(audit, handlers) : undefined,
     checks: isRequired ? { audit: async () => void audit.requireSinks() } : {},
@@ -134,22 +135,14 @@ function addMetrics(metrics: Metrics, sinks: readonly Sink[]): void {
  */
 function requireSinks(audit: AuditLog, handlers: RequestHandlers): RequestHandlers {
   const checked =
-    (handle: ModeHandler): ModeHandler =>
-    (context) => {
+    <T>(handle: (context: RequestContext) => T) =>
+    (context: RequestContext): T => {
       audit.requireSinks()
       return handle(context)
     }
   const endpoints = [...handlers.endpoints].map(([path, endpoint]): [string, Endpoint] => [
     path,
-    alwaysServed.has(path)
-      ? endpoint
-      : {
-          ...endpoint,
-          handle: (context) => {
-            audit.requireSinks()
-            return endpoint.handle(context)
-          },
-        },
+    alwaysServed.has(path) ? endpoint : { ...endpoint, handle: checked(endpoint.handle) },
   ])
   return Object.freeze({
     ...handlers,

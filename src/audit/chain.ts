@@ -1,11 +1,11 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
 import { keyIdOf } from '../auth/credentials/password.ts'
 
-/** The hash chain of the records that one process writes to one sink. */
+/** The chain of the records that one process writes to one sink. Each has a message authentication code (MAC). */
 export type Chain = Readonly<{
   id: string
   /**
-   * Completes a record: its number, the chain, and a code over all of it and the code of the previous record.
+   * Completes a record: its number, the chain, and the MAC over all of it and the MAC of the previous record.
    * @param body a JSON object without its closing brace
    * @param gap how many numbers before this one were not written
    */
@@ -14,11 +14,11 @@ export type Chain = Readonly<{
 
 export type SealedRecord = Readonly<{ sequence: number; line: string }>
 
-/** What precedes the first record. Any other record follows a code of the same length, so the two cannot be confused. */
+/** Stands for the MAC before the first record. It has the length of a MAC, so that input cannot be shifted between the two. */
 export const chainStart: Buffer = Buffer.alloc(32)
 
 /**
- * The field of the code, always the last one, so that it covers the exact bytes before it. 43 characters are 32 bytes in
+ * The field of the MAC, always the last one, so that the MAC covers the exact bytes before it. 43 characters are 32 bytes in
  * base64url.
  */
 export const macSuffix = /,"elastauth\.audit\.mac":"([\w-]{43})"\}$/
@@ -40,7 +40,7 @@ export function createChain(key: KeyObject): Chain {
   })
 }
 
-/** HMAC-SHA256 of the previous code and the bytes of a record without its own code. */
+/** HMAC-SHA256 over the previous MAC and the bytes of a record without its own MAC. */
 export function computeMac(key: KeyObject, previous: Buffer, record: string | Buffer): Buffer {
   return createHmac('sha256', key).update(previous).update(record).digest()
 }

@@ -34,16 +34,16 @@ export async function openFileTarget(path: string): Promise<FileTarget> {
   let bytes: Buffer = Buffer.alloc(0)
   let position = 0
 
-  /** @param restart the byte that is the first one in the other file */
-  function closeFile(restart: number): void {
+  /** @param nextPosition in `bytes`, of the first byte to write to the next file */
+  function closeFile(nextPosition: number): void {
     if (file !== undefined) close(file, () => {})
     file = undefined
     isRenamed = false
-    position = restart
+    position = nextPosition
   }
 
   async function writeAll(): Promise<void> {
-    // The other file needs the record in progress as a whole.
+    // The next file gets the record in progress as a whole.
     if (isRenamed) closeFile(position === 0 ? 0 : bytes.lastIndexOf(newline, position - 1) + 1)
     if (file !== undefined && (await statFile(file)).nlink === 0) closeFile(0)
     file ??= await openFile(path, flags, 0o600)

@@ -1,5 +1,6 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { type BackOff, backOffMs } from '../async/back-off.ts'
+import type { Rejection } from '../es/create-documents.ts'
 import type { Chain, SealedRecord } from './chain.ts'
 import { formatOwnRecord } from './record.ts'
 
@@ -17,8 +18,6 @@ export type Target = Readonly<{
   write: (records: readonly SealedRecord[]) => Promise<Rejection | undefined>
   close: () => void
 }>
-
-export type Rejection = Readonly<{ count: number; reason: string }>
 
 /** What an operator should know. */
 export type SinkEvents = Readonly<{

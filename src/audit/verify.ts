@@ -6,7 +6,7 @@ export const maxLineBytes = 64 * 1024
 /** A limit for the memory, because each restart of a process begins a chain. */
 const maxChains = 100_000
 
-export type Finding = Readonly<{ place: string; problem: string }>
+export type RecordFault = Readonly<{ place: string; problem: string }>
 
 export type Summary = Readonly<{
   records: number
@@ -26,17 +26,17 @@ export type Verifier = Readonly<{
 }>
 
 /** `keys` are those that may have been used. */
-type Chain = { keys: readonly KeyObject[]; previous: Buffer; sequence: number; isFinished: boolean }
+type ChainState = { keys: readonly KeyObject[]; previous: Buffer; sequence: number; isFinished: boolean }
 type RecordLine = Readonly<{ text: Buffer; mac: Buffer; chain: string; sequence: number; fields: Fields }>
 type Fields = Readonly<Record<string, unknown>>
 
 /**
- * Checks that each record follows the previous one of its chain and has the right code. Chains may be interleaved, as in a
+ * Checks that each record follows the previous one of its chain and has the right MAC. Chains may be interleaved, as in a
  * file that several processes append to, and continue in the next file.
  * @param keys by their id
  */
-export function createVerifier(keys: ReadonlyMap<string, KeyObject>, report: (finding: Finding) => void): Verifier {
-  const chains = new Map<string, Chain>()
+export function createVerifier(keys: ReadonlyMap<string, KeyObject>, report: (fault: RecordFault) => void): Verifier {
+  const chains = new Map<string, ChainState>()
   let records = 0
   let dropped = 0
 
@@ -59,7 +59,7 @@ export function createVerifier(keys: ReadonlyMap<string, KeyObject>, report: (fi
     const keyId = fields['elastauth.audit.key']
     const isStart = sequence === 1 && fields['event.action'] === 'audit_started'
     const key = keys.get(String(keyId))
-    const chain: Chain = {
+    const chain: ChainState = {
       keys: isStart && key !== undefined ? [key] : [...keys.values()],
       previous: chainStart,
       sequence: 0,
@@ -76,7 +76,7 @@ export function createVerifier(keys: ReadonlyMap<string, KeyObject>, report: (fi
     return [`chain ${id} begins with record ${sequence}: what is before it is missing`]
   }
 
-  function checkNext(record: RecordLine, chain: Chain): readonly string[] {
+  function checkNext(record: RecordLine, chain: ChainState): readonly string[] {
     const { chain: id, sequence, fields } = record
     const gap = Number(fields['elastauth.audit.dropped'] ?? 0)
     const expected = chain.sequence + 1 + gap
@@ -108,13 +108,13 @@ export function createVerifier(keys: ReadonlyMap<string, KeyObject>, report: (fi
 }
 
 /** The next records are compared with this one even if it has a fault, so that each fault is reported once. */
-function follow(chain: Chain, { mac, sequence, fields }: RecordLine): void {
+function follow(chain: ChainState, { mac, sequence, fields }: RecordLine): void {
   chain.previous = mac
   chain.sequence = sequence
   chain.isFinished ||= fields['event.action'] === 'audit_stopped'
 }
 
-function isAuthentic({ text, mac }: RecordLine, chain: Chain): boolean {
+function isAuthentic({ text, mac }: RecordLine, chain: ChainState): boolean {
   const key = chain.keys.find((one) => timingSafeEqual(computeMac(one, chain.previous, text), mac))
   if (key === undefined) return false
   chain.keys = [key]

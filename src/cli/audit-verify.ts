@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { deriveAuditKeys } from '../audit/chain.ts'
 import { createVerifier, maxLineBytes, type Summary, type Verifier } from '../audit/verify.ts'
 
-/** Further findings are only counted. */
+/** Further faults are only counted. */
 const maxShown = 100
 const newline = 10
 
@@ -10,9 +10,9 @@ const newline = 10
 export async function verifyAuditLog(files: readonly string[], secretKeys: readonly string[]): Promise<0 | 1 | 2> {
   if (secretKeys.length === 0)
     return fail('there is no valid secret key: set ELASTAUTH_SECRET_KEY, or name the configuration with --config')
-  let findings = 0
+  let faults = 0
   const verifier = createVerifier(deriveAuditKeys(secretKeys), ({ place, problem }) => {
-    if (++findings <= maxShown) console.log(`${place}: ${problem}`)
+    if (++faults <= maxShown) console.log(`${place}: ${problem}`)
   })
   for (const file of files) {
     try {
@@ -21,11 +21,11 @@ export async function verifyAuditLog(files: readonly string[], secretKeys: reado
       return fail(`cannot verify ${file}: ${(error as Error).message}`)
     }
   }
-  if (findings > maxShown) console.log(`${findings - maxShown} further faults are not shown`)
+  if (faults > maxShown) console.log(`${faults - maxShown} further faults are not shown`)
   const summary = verifier.summarize()
-  if (summary.records === 0 && findings === 0) return fail('the files contain no record')
-  printSummary(summary, findings)
-  return findings === 0 ? 0 : 1
+  if (summary.records === 0 && faults === 0) return fail('the files contain no record')
+  printSummary(summary, faults)
+  return faults === 0 ? 0 : 1
 }
 
 function fail(message: string): 2 {
@@ -33,18 +33,18 @@ function fail(message: string): 2 {
   return 2
 }
 
-function printSummary({ records, dropped, chains, unfinished }: Summary, findings: number): void {
+function printSummary({ records, dropped, chains, unfinished }: Summary, faults: number): void {
   const what = `${records} ${records === 1 ? 'record' : 'records'} of ${chains} ${chains === 1 ? 'chain' : 'chains'}`
-  console.log(findings === 0 ? `OK: ${what}` : `${findings} ${findings === 1 ? 'fault' : 'faults'} in ${what}`)
+  console.log(faults === 0 ? `OK: ${what}` : `${faults} ${faults === 1 ? 'fault' : 'faults'} in ${what}`)
   if (dropped > 0) console.log(`elastauth itself states that it dropped ${dropped} events while it could not write`)
   if (unfinished.length > 0) {
     const more = unfinished.length > 10 ? ` and ${unfinished.length - 10} more` : ''
     console.log(
-      `without a last record, because the process is running or was killed, or the end was cut off: ${unfinished.slice(0, 10).join(', ')}${more}`,
+      `without a last record, because the process is running or was killed, or the chain was truncated: ${unfinished.slice(0, 10).join(', ')}${more}`,
     )
   }
   console.log(
-    'Not detectable: a missing end of a chain, a chain that is missing as a whole, and changes by someone with the secret key.',
+    'Not detectable: a truncated chain, a chain that is missing as a whole, and changes by someone with the secret key.',
   )
 }
 

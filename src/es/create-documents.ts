@@ -5,10 +5,10 @@ import type { ElasticsearchClient } from './client.ts'
 export type NewDocument = Readonly<{ id: string; source: string }>
 
 /** Documents that Elasticsearch will never accept. */
-export type Rejected = Readonly<{ count: number; reason: string }>
+export type Rejection = Readonly<{ count: number; reason: string }>
 
 /** Adds documents to a data stream or an index. Rejects with an Error if the same call may succeed later. */
-export type CreateDocuments = (documents: readonly NewDocument[]) => Promise<Rejected | undefined>
+export type CreateDocuments = (documents: readonly NewDocument[]) => Promise<Rejection | undefined>
 
 /** @param client with an API key of its own, which may only add documents */
 export function createDocumentCreation(client: () => ElasticsearchClient, index: string): CreateDocuments {
@@ -18,7 +18,7 @@ export function createDocumentCreation(client: () => ElasticsearchClient, index:
   return async function createDocuments(documents) {
     const lines = documents.map(({ id, source }) => `{"create":{"_id":"${id}"}}\n${source}`)
     const request = { method: 'POST', path, bulkBody: lines.join(''), querystring }
-    return findRejected(await client().transport.request(request).catch(rethrow))
+    return findRejection(await client().transport.request(request).catch(rethrow))
   }
 }
 
@@ -30,7 +30,7 @@ function rethrow(error: unknown): never {
 
 type Item = Readonly<{ status: number; error?: Readonly<{ reason?: unknown }> }>
 
-function findRejected(body: unknown): Rejected | undefined {
+function findRejection(body: unknown): Rejection | undefined {
   const { errors, items } = body as { errors?: unknown; items?: readonly { create?: Item }[] }
   if (errors === false) return undefined
   if (errors !== true || !Array.isArray(items)) throw new Error('the response to "bulk" does not confirm the documents')

@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createChain, deriveAuditKeys, type SealedRecord } from '../../../src/audit/chain.ts'
 import { formatRecord } from '../../../src/audit/record.ts'
-import { createSink, type Rejection } from '../../../src/audit/sink.ts'
+import { createSink } from '../../../src/audit/sink.ts'
 import { createVerifier } from '../../../src/audit/verify.ts'
+import type { Rejection } from '../../../src/es/create-documents.ts'
 import { testKey } from '../../support/gateway.ts'
 
 const keys = deriveAuditKeys([testKey])

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createChain, deriveAuditKeys } from '../../../src/audit/chain.ts'
 import { formatOwnRecord, formatRecord } from '../../../src/audit/record.ts'
-import { createVerifier, type Finding, type Summary } from '../../../src/audit/verify.ts'
+import { createVerifier, type RecordFault, type Summary } from '../../../src/audit/verify.ts'
 import { testKey } from '../../support/gateway.ts'
 
 const keys = deriveAuditKeys([testKey])
@@ -21,9 +21,9 @@ function writeChain(events: number, { dropped = 0, isFinished = true } = {}): st
   return bodies.map(([body, gap]) => chain.seal(body, gap).line)
 }
 
-function verify(text: string | Buffer, withKeys = keys): { findings: Finding[]; summary: Summary } {
-  const findings: Finding[] = []
-  const verifier = createVerifier(withKeys, (finding) => findings.push(finding))
+function verify(text: string | Buffer, withKeys = keys): { faults: RecordFault[]; summary: Summary } {
+  const faults: RecordFault[] = []
+  const verifier = createVerifier(withKeys, (fault) => faults.push(fault))
   const bytes = Buffer.from(text)
   let [start, number] = [0, 1]
   for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, start)) {
@@ -31,18 +31,18 @@ function verify(text: string | Buffer, withKeys = keys): { findings: Finding[]; 
     start = end + 1
   }
   verifier.checkEnd(bytes.subarray(start), `line ${number}`)
-  return { findings, summary: verifier.summarize() }
+  return { faults, summary: verifier.summarize() }
 }
 
 const problemsIn = (text: string | Buffer, withKeys = keys) =>
-  verify(text, withKeys).findings.map(({ place, problem }) => `${place}: ${problem}`)
+  verify(text, withKeys).faults.map(({ place, problem }) => `${place}: ${problem}`)
 
 describe('the records of an audit log', () => {
   test('an unchanged chain has no fault, also one with dropped events and one without a last record', () => {
     const finished = writeChain(5, { dropped: 7 })
     const unfinished = writeChain(2, { isFinished: false })
-    const { findings, summary } = verify([...finished, ...unfinished].join(''))
-    assert.deepEqual(findings, [])
+    const { faults, summary } = verify([...finished, ...unfinished].join(''))
+    assert.deepEqual(faults, [])
     assert.equal(summary.records, 11)
     assert.equal(summary.dropped, 7)
     assert.equal(summary.chains, 2)
@@ -71,8 +71,8 @@ describe('the records of an audit log', () => {
     const lines = writeChain(6, { dropped: 2 })
     for (let i = 0; i < lines.length - 1; i++)
       assert.notDeepEqual(problemsIn(lines.toSpliced(i, 1).join('')), [], `line ${i + 1}`)
-    const { findings, summary } = verify(lines.slice(0, -1).join(''))
-    assert.deepEqual(findings, [])
+    const { faults, summary } = verify(lines.slice(0, -1).join(''))
+    assert.deepEqual(faults, [])
     assert.equal(summary.unfinished.length, 1)
   })
 
@@ -103,7 +103,7 @@ describe('the records of an audit log', () => {
     for (let i = 0; i < a.length; i++) assert.notDeepEqual(problemsIn(a.with(i, b[i]!).join('')), [])
   })
 
-  test('the finding names the place, the record and what happened to it', () => {
+  test('a fault names the place, the record and what happened to it', () => {
     const lines = writeChain(4)
     const id = JSON.parse(lines[0]!)['elastauth.audit.chain']
     assert.deepEqual(problemsIn(lines.toSpliced(2, 2).join('')), [
