@@ -66,7 +66,7 @@ export async function startAudit(options: AuditOptions, { log, metrics, traceOf 
   recordEvents(log, audit.record)
   if (metrics) addMetrics(metrics, sinks)
 
-  /** Its own handler, because a file is renamed whether or not the configuration can be read. */
+  /** A handler besides that of the reload, because the file has to be reopened even if the configuration has a fault. */
   const reopen = () => {
     file?.reopen()
     fileSink?.retry()
@@ -109,14 +109,9 @@ function sinkEvents(log: Logger): SinkEvents {
     onDown: (name, reason) =>
       logEvent(log, 'audit_down', {}, `the audit log cannot be written to ${name}: ${reason}; elastauth retries`),
     onUp: (name, dropped) =>
-      logEvent(
-        log,
-        'audit_up',
-        {},
-        `the audit log is written to ${name} again; ${countEvents(dropped)} dropped meanwhile`,
-      ),
+      logEvent(log, 'audit_up', {}, `the audit log can be written to ${name} again; dropped: ${countEvents(dropped)}`),
     onLost: (name, events, reason) =>
-      logEvent(log, 'audit_events_lost', {}, `the audit log in ${name} lacks ${countEvents(events)}: ${reason}`),
+      logEvent(log, 'audit_events_lost', {}, `the audit log (${name}) has lost ${countEvents(events)}: ${reason}`),
   }
 }
 

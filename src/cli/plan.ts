@@ -56,7 +56,7 @@ function createChangeWriter(json: boolean) {
       if (json) console.log(`${written === 0 ? '{"users":[' : '\n'}],"summary":${JSON.stringify(summary)}}`)
       else console.log(`By the groups that Elasticsearch has stored: ${text}`)
     },
-    /** Without its end, the JSON document is invalid, so that a program does not take it for the whole. */
+    /** The JSON document stays incomplete and so invalid, so that a program does not mistake it for the whole list. */
     abort() {
       if (json && written > 0) console.log()
     },

@@ -23,7 +23,7 @@ type ListenerOptions = Readonly<{
   signal: AbortSignal
 }>
 
-/** Whether an address is free, or in use by elastauth. */
+/** Checks that an address is free, or that elastauth listens on it. */
 export async function checkListener(
   listener: PlacedListener,
   { findVersion, explainListenError, signal }: ListenerOptions,
@@ -54,7 +54,7 @@ function describeRunning(running: string, address: string, reach: string | undef
   )
 }
 
-/** For a proxy that cannot reach the address. */
+/** A hint for the case that a proxy cannot reach the address. */
 function reachOf(listener: PlacedListener): string | undefined {
   if (listener.kind !== 'tcp' || !isLoopbackHost(listener.host)) return undefined
   const key = {

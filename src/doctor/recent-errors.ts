@@ -1,12 +1,12 @@
 import type { RecentError } from '../observability/recent-errors.ts'
 import { type Finding, ok, splitFix, warning } from './check.ts'
 
-/** Reproduce the problem, then run the command: older errors may have been corrected since. */
+/** Users are told to reproduce the problem first: older errors may have been fixed since. */
 const recentMs = 15 * 60_000
 
 type Explanation = Readonly<{ check: 'trust' | 'errors'; fix?: string; only?: RegExp }>
 
-/** Errors that a wrong setting may cause, and what to do if their details do not say so. Other codes are errors of clients, or other checks find them. */
+/** Errors that a wrong setting may cause, with the fix if their details do not name one. Other codes are errors of clients, or are found by other checks. */
 const explanations: Readonly<Record<string, Explanation>> = {
   peer_untrusted: {
     check: 'trust',

@@ -21,7 +21,7 @@ export function runningChecks({ config }: LoadedConfig, { explainListenError }: 
   const findVersion = (signal: AbortSignal) =>
     (found ??= probeEndpoint(main, 'health', signal).then(versionOf, () => undefined))
 
-  /** Asks the running elastauth, which tells only a program on the same machine. */
+  /** Asks the running elastauth, which responds only to programs on the same machine. */
   function ask(name: string, explain: (document: unknown) => Finding | Finding[]): Check['run'] {
     return async (signal) => {
       if ((await findVersion(signal)) === undefined)
@@ -72,7 +72,7 @@ function differences(one: unknown, other: unknown, key: string): string[] {
   return names.flatMap((name) => differences(one[name], other[name], key === '' ? name : `${key}.${name}`))
 }
 
-/** The other program on the port may be another one than before. */
+/** The response is not trusted: another program may have taken over the port. */
 function readErrors(document: unknown): RecentError[] {
   const errors = isMap(document) && Array.isArray(document.errors) ? document.errors : []
   return errors.filter(

@@ -79,7 +79,7 @@ const endpoints: Readonly<Record<string, Description>> = {
     otherResponses: { 401: 'Not authenticated' },
     also: [
       {
-        summary: 'Ends sessions of your own',
+        summary: 'Ends your own sessions',
         form: { end: 'The id of a session, `others` or `all`' },
         otherResponses: { 303: 'Redirect to this page, or to the page after signing out' },
       },

@@ -46,7 +46,7 @@ export function createLoginReporter(log: Logger, toIdentity: (claims: Claims) =>
     /** The user has ended own sessions at `/elastauth/account`. */
     endedByUser(count: number, username: string, context: RequestContext): void {
       const fields = { 'event.reason': 'ended_by_user', 'user.name': username, ...requestFieldsOf(context) }
-      logEvent(log, 'session_ended', fields, `user ${username}: ended ${countOf(count)} of their own`)
+      logEvent(log, 'session_ended', fields, `user ${username}: ended ${countOf(count)} on the account page`)
     },
 
     endedByAdministrator(

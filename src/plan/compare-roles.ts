@@ -4,7 +4,7 @@ import { userPages } from '../auth/credentials/user-pages.ts'
 import { createMapRoles, type MapRoles, type RoleRules } from '../auth/roles.ts'
 import { GatewayError } from '../http/errors.ts'
 
-/** What other rules change for a managed user. A user with no role is denied. */
+/** Which roles a managed user would gain and lose under the new rules. A user without roles is denied access. */
 export type RoleChange = Readonly<{
   username: string
   gains: readonly string[]

@@ -21,7 +21,7 @@ export function auditOptions(config: Config) {
   }
 }
 
-/** With hosts of its own, the certificates for `elasticsearch.hosts` do not apply. */
+/** The certificates for `elasticsearch.hosts` do not apply to `audit.elasticsearch.hosts`. */
 export function auditElasticsearchOptions(config: Config): ElasticsearchOptions {
   const { hosts, ca_cert, api_key } = config.audit.elasticsearch
   const { username: _, password: __, ...main } = elasticsearchOptions(config)

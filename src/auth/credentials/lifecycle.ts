@@ -268,7 +268,7 @@ export type RevocationInput = Pick<DecisionInput, 'now' | 'keys' | 'rules'> &
 
 /**
  * Decides how to revoke a managed user under a known key; undefined if the user is revoked already. The new password is not
- * handed out to sign-ins and tokens from before `notBefore`. `issued_at` stays, because a revocation is no use of the user.
+ * handed out to sign-ins and tokens from before `notBefore`. `issued_at` stays, because a revocation is not a sign-in.
  */
 export function decideRevocation(input: RevocationInput): WaitOrWrite | undefined {
   const { stored, notBefore, disable, now, keys, rules } = input

@@ -24,8 +24,8 @@ export type Retention = Readonly<{
   /** What is due for the user as listed. */
   dueFor: (stored: StoredUser) => RetentionAction | undefined
   /**
-   * Reads the user and carries out what is due. A crash after any step leaves a user for whom the same is due. Resolves to undefined
-   * if nothing is due any more, or if something else is writing the user. Rejects with GatewayError.
+   * Reads the user and carries out what is due. After a crash at any step, the same is still due. Resolves to undefined if nothing is
+   * due any more, or if another replica is writing the user. Rejects with GatewayError.
    */
   apply: (username: string) => Promise<RetentionAction | undefined>
 }>
