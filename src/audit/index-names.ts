@@ -1,3 +1,4 @@
+import { isObject, parseObject } from '../http/json-object.ts'
 import { percentDecode } from '../http/target.ts'
 import { boundName } from '../observability/logged-names.ts'
 
@@ -66,19 +67,6 @@ const bulkActions = ['index', 'create', 'update', 'delete']
 function namesIn(value: unknown): string[] {
   const texts = Array.isArray(value) ? value : [value]
   return texts.flatMap((text) => (typeof text === 'string' ? text.split(',').filter((name) => name !== '') : []))
-}
-
-function parseObject(line: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line)
-    return isObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** The first names that fit on a line, without duplicates and with escaped control characters. */

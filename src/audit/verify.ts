@@ -1,4 +1,5 @@
 import { type KeyObject, timingSafeEqual } from 'node:crypto'
+import { type JsonObject, parseObject } from '../http/json-object.ts'
 import { chainStart, computeMac, macSuffix, macSuffixLength } from './chain.ts'
 
 /** The maximum length of a line; records are much shorter. */
@@ -27,8 +28,7 @@ export type Verifier = Readonly<{
 
 /** `keys` are those that may have been used. */
 type ChainState = { keys: readonly KeyObject[]; previous: Buffer; sequence: number; isFinished: boolean }
-type RecordLine = Readonly<{ text: Buffer; mac: Buffer; chain: string; sequence: number; fields: Fields }>
-type Fields = Readonly<Record<string, unknown>>
+type RecordLine = Readonly<{ text: Buffer; mac: Buffer; chain: string; sequence: number; fields: JsonObject }>
 
 /**
  * Checks that each record follows the previous one of its chain and has the right MAC. Chains may be interleaved, as in a
@@ -136,13 +136,4 @@ function readRecord(line: Buffer): RecordLine | undefined {
   return bytes.toString('base64url') === mac
     ? { text, mac: bytes, chain, sequence: sequence as number, fields: fields! }
     : undefined
-}
-
-function parseObject(text: string): Fields | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Fields) : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -1,5 +1,6 @@
 import type { Listener } from '../../config/formats/listeners.ts'
 import { connectableHost, withBrackets } from '../../config/hosts.ts'
+import { parseObject } from '../http/json-object.ts'
 import { type ProbeResponse, probe } from './probe.ts'
 
 /**
@@ -19,16 +20,7 @@ export function probeEndpoint(listener: Listener, name: string, signal: AbortSig
 
 /** Of the elastauth that has sent a response to `health`; undefined if another program has sent it. */
 export function versionOf(response: ProbeResponse): string | undefined {
-  try {
-    const document: unknown = response.status === 200 ? JSON.parse(response.body) : undefined
-    return isMap(document) && document.status === 'ok' && typeof document.version === 'string'
-      ? document.version
-      : undefined
-  } catch {
-    return undefined
-  }
-}
-
-export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (response.status !== 200) return undefined
+  const { status, version } = parseObject(response.body) ?? {}
+  return status === 'ok' && typeof version === 'string' ? version : undefined
 }

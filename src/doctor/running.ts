@@ -1,9 +1,10 @@
 import type { LoadedConfig } from '../../config/load.ts'
 import { redactConfig } from '../../config/redact.ts'
 import { serverOptions } from '../app/options/server.ts'
+import { isObject } from '../http/json-object.ts'
 import type { RecentError } from '../observability/recent-errors.ts'
 import { type Check, type Finding, ok, skipped, warning } from './check.ts'
-import { isMap, probeEndpoint, versionOf } from './instance.ts'
+import { probeEndpoint, versionOf } from './instance.ts'
 import { checkListener, type ExplainListenError } from './listeners.ts'
 import { explainErrors } from './recent-errors.ts'
 
@@ -66,7 +67,7 @@ export function compareConfig(running: unknown, own: unknown): Finding {
 }
 
 function differences(one: unknown, other: unknown, key: string): string[] {
-  if (!isMap(one) || !isMap(other) || key.includes('.'))
+  if (!isObject(one) || !isObject(other) || key.includes('.'))
     return JSON.stringify(one) === JSON.stringify(other) ? [] : [key]
   const names = [...new Set([...Object.keys(one), ...Object.keys(other)])]
   return names.flatMap((name) => differences(one[name], other[name], key === '' ? name : `${key}.${name}`))
@@ -74,9 +75,9 @@ function differences(one: unknown, other: unknown, key: string): string[] {
 
 /** The response is not trusted: another program may have taken over the port. */
 function readErrors(document: unknown): RecentError[] {
-  const errors = isMap(document) && Array.isArray(document.errors) ? document.errors : []
+  const errors = isObject(document) && Array.isArray(document.errors) ? document.errors : []
   return errors.filter(
     (entry): entry is RecentError =>
-      isMap(entry) && [entry.code, entry.detail, entry.last].every((text) => typeof text === 'string'),
+      isObject(entry) && [entry.code, entry.detail, entry.last].every((text) => typeof text === 'string'),
   )
 }

@@ -1,4 +1,5 @@
 import { GatewayError } from '../http/errors.ts'
+import { isObject } from '../http/json-object.ts'
 
 export type NativeUser = Readonly<{
   reserved: boolean
@@ -171,10 +172,6 @@ function isUser(value: unknown, username: string): value is User {
   const { enabled, roles, metadata } = value
   const hasRoles = Array.isArray(roles) && roles.every((role) => typeof role === 'string')
   return typeof enabled === 'boolean' && hasRoles && isObject(metadata)
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function malformed(what: string): GatewayError {

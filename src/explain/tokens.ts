@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Services } from '../app/handlers.ts'
 import type { OidcOptions } from '../app/options/oidc.ts'
+import { type JsonObject, parseObject } from '../http/json-object.ts'
 import { createToIdentity } from '../providers/oidc/claims.ts'
 import { createFindToken, findCookie } from '../providers/oidc/find-token.ts'
 import { tokenCookies } from '../providers/oidc/index.ts'
@@ -37,11 +38,9 @@ export function createUnverifiedTokens(
   }
 }
 
-function readClaims(token: string): Readonly<Record<string, unknown>> {
+function readClaims(token: string): JsonObject {
   const [, payload = ''] = token.split('.')
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
-    if (typeof claims === 'object' && claims !== null && !Array.isArray(claims)) return { ...claims }
-  } catch {}
+  const claims = parseObject(Buffer.from(payload, 'base64url').toString('utf8'))
+  if (claims !== undefined) return claims
   throw new NotExplainable('the token is not a JSON Web Token, so only the provider can read it: add --connect')
 }
