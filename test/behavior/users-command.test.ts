@@ -136,7 +136,7 @@ test('users revoke ends the password and, with switches, disables the user and i
       '✓ the former password is rejected',
       '✓ the time of the revocation is stored: TIME',
       '✗ no API key is active: 2 active (key 1, key 2): run this again with --api-keys, or invalidate them in Kibana',
-      '- authelia identifies the person in each request, so the next one is accepted: use --disable, or remove the person there',
+      '- the person is identified by authelia in each request, so the next one is accepted: use --disable, or remove the person there',
       '- the person can sign in again: use --disable, or disable the account at the identity provider',
       '- without Redis, each replica notices at its next check of the credential (cache.revalidate, 60 s); until then it may return the former password, which Elasticsearch rejects',
       '',

@@ -177,7 +177,7 @@ function notesFor(config: Config, isDisabled: boolean): string[] {
     ...(isDisabled || byRequest.length === 0
       ? []
       : [
-          `${byRequest.join(' and ')} identifies the person in each request, so the next one is accepted: use --disable, or remove the person there`,
+          `the person is identified by ${byRequest.join(' and ')} in each request, so the next one is accepted: use --disable, or remove the person there`,
         ]),
     ...(isDisabled
       ? []
