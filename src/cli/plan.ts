@@ -35,7 +35,9 @@ export async function printPlan(
     return 2
   } catch (error) {
     changes.abort()
-    console.error(`elastauth: the users of Elasticsearch cannot be listed: ${asGatewayError(error).detail}`)
+    console.error(
+      `elastauth: the users of Elasticsearch cannot be listed: ${asGatewayError(error).detail}: \`elastauth doctor\` finds the cause`,
+    )
     return 1
   } finally {
     void close()

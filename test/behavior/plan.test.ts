@@ -86,7 +86,7 @@ test('plan exits with 1 for usage errors, a faulty configuration, and an Elastic
     runs.map(({ code }) => code),
     [1, 1, 1, 1, 1, 1],
   )
-  assert.match(runs[4]!.stderr, /cannot be listed/)
+  assert.match(runs[4]!.stderr, /cannot be listed: .+: `elastauth doctor` finds the cause/)
 })
 
 test('a reload that changes group_mappings logs for how many users, and one that does not logs nothing about it', async () => {

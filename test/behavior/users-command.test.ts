@@ -72,14 +72,14 @@ test('users list lists more users than one page has, and ends quietly when its r
   for (let i = 0; i < 2500; i++) elasticsearch.users.delete(`many-${i}`)
 })
 
-test('users list names the problem in one line and exits with 1 if Elasticsearch cannot be reached or rejects the account', async () => {
+test('users list names the problem and `elastauth doctor` in one line and exits with 1 if Elasticsearch cannot be reached or rejects the account', async () => {
   for (const fault of [
     { ELASTAUTH_ELASTICSEARCH_HOSTS: 'http://127.0.0.1:1' },
     { ELASTAUTH_ELASTICSEARCH_PASSWORD: 'wrong-password' },
   ]) {
     const { code, stdout, stderr } = await runElastauth(['users', 'list', '--json'], { ...env, ...fault })
     assert.deepEqual([code, stdout], [1, ''])
-    assert.match(stderr, /^elastauth: .+\n$/)
+    assert.match(stderr, /^elastauth: .+: `elastauth doctor` finds the cause\n$/)
     assert.doesNotMatch(stderr, /wrong-password|at .*\.ts:/)
   }
 })

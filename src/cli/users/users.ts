@@ -21,7 +21,8 @@ export async function runUsersCommand(command: UsersCommand, config: Config): Pr
     return await run(command, connections, config)
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
-    console.error(`elastauth: ${error.detail}`)
+    const isDown = error.code === 'elasticsearch_unavailable' || error.code === 'elasticsearch_rejected'
+    console.error(`elastauth: ${error.detail}${isDown ? ': `elastauth doctor` finds the cause' : ''}`)
     return 1
   } finally {
     connections?.close()
