@@ -147,7 +147,7 @@ describe('a sink of the audit log that cannot be written', timeout, () => {
       await gateway.stop()
       await closed
       const lost = gateway.log.find(({ 'event.action': action }) => action === 'audit_events_lost')
-      assert.match(String(lost?.message), /^the audit log in file lacks 20 events: /)
+      assert.match(String(lost?.message), /^the audit log \(file\) has lost 20 events: /)
     })
   }
 
