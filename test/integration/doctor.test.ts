@@ -41,10 +41,18 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     }
     const gateway = await startGateway({ flags, env: { ...env, ...account } })
     after(() => gateway.stop())
-    assert.equal((await authorize(gateway, `doctor-${stamp}`)).status, 200)
-    const { code, status, checks } = await runDoctor({ ...flags, log_format: 'json' }, { ...env, ...account })
-    assert.deepEqual([code, status], [0, 'ok'], JSON.stringify(checks, null, 2))
-    assert.match(checks.find(({ id }) => id === 'elasticsearch.users')!.detail, /accepts a managed user's credential/)
+    // doctor reads the first users by name
+    assert.equal((await authorize(gateway, `0-doctor-${stamp}`)).status, 200)
+    const { checks } = await runDoctor({ ...flags, log_format: 'json' }, { ...env, ...account })
+    // Other tests share the node, and their users have passwords of other keys.
+    const isOfOtherTests = ({ detail }: { detail: string }) => / of another secret_key /.test(detail)
+    const bad = checks.filter((check) => ['warning', 'failure'].includes(check.status) && !isOfOtherTests(check))
+    assert.deepEqual(bad, [])
+    assert.ok(
+      checks.some(
+        ({ id, detail }) => id === 'elasticsearch.users' && /accepts a managed user's credential/.test(detail),
+      ),
+    )
   })
 
   test('shows the version to an account that may see it, names a missing privilege, and a wrong password', async () => {
