@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { after, before, describe, test } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
+import { appearances, checkAccessibility } from '../support/accessibility.ts'
 import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { createFormTestBed, passwords, signInWithForm } from '../support/sign-in-form.ts'
 import { startUpstream } from '../support/upstream.ts'
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** Without `Headless`. */
 const userAgent =
@@ -108,12 +105,7 @@ describe('the account page in Chromium', { skip: skipWithoutChromium() }, async 
     assert.equal(await isSignedIn(page), false)
   })
 
-  for (const [name, options] of [
-    ['light', { colorScheme: 'light' }],
-    ['dark', { colorScheme: 'dark' }],
-    ['phone', { colorScheme: 'light', viewport: { width: 320, height: 568 }, isMobile: true }],
-    ['forced-colors', { forcedColors: 'active' }],
-  ] as [string, BrowserContextOptions][]) {
+  for (const [name, options] of appearances) {
     test(`axe-core finds no problem on the account page with one session and with two (${name})`, async () => {
       // Only the script of the test needs an exception from the Content-Security-Policy, which other tests check.
       const page = await signIn('alice', { ...options, bypassCSP: true })
@@ -128,16 +120,3 @@ describe('the account page in Chromium', { skip: skipWithoutChromium() }, async 
     })
   }
 })
-
-async function checkAccessibility(page: Page): Promise<void> {
-  await page.evaluate(axe)
-  const { violations, passes } = (await page.evaluate('axe.run()')) as {
-    violations: { id: string; nodes: { html: string }[] }[]
-    passes: unknown[]
-  }
-  assert.notEqual(passes.length, 0)
-  assert.deepEqual(
-    violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`),
-    [],
-  )
-}

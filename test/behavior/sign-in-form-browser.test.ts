@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { after, before, describe, test } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
+import { appearances, checkAccessibility } from '../support/accessibility.ts'
 import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { createFormTestBed, passwords } from '../support/sign-in-form.ts'
 import { startUpstream } from '../support/upstream.ts'
 import { eventually } from '../support/wait.ts'
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 describe('the sign-in form in Chromium', { skip: skipWithoutChromium() }, async () => {
   const { startProxy } = await createFormTestBed()
@@ -144,12 +141,7 @@ describe('the sign-in form in Chromium', { skip: skipWithoutChromium() }, async 
     assert.ok(!cookies.includes('__Host-elastauth-session'))
   })
 
-  for (const [name, options] of [
-    ['light', { colorScheme: 'light' }],
-    ['dark', { colorScheme: 'dark' }],
-    ['phone', { colorScheme: 'light', viewport: { width: 320, height: 568 }, isMobile: true }],
-    ['forced-colors', { forcedColors: 'active' }],
-  ] as [string, BrowserContextOptions][]) {
+  for (const [name, options] of appearances) {
     test(`axe-core finds no problem on the form, with and without its message, and on the other pages (${name})`, async () => {
       // Only the script of the test needs an exception from the Content-Security-Policy, which other tests check.
       const page = await open('/app', { ...options, bypassCSP: true })
@@ -167,16 +159,3 @@ describe('the sign-in form in Chromium', { skip: skipWithoutChromium() }, async 
     })
   }
 })
-
-async function checkAccessibility(page: Page): Promise<void> {
-  await page.evaluate(axe)
-  const { violations, passes } = (await page.evaluate('axe.run()')) as {
-    violations: { id: string; nodes: { html: string }[] }[]
-    passes: unknown[]
-  }
-  assert.notEqual(passes.length, 0)
-  assert.deepEqual(
-    violations.map(({ id, nodes }) => `${page.url()} ${id}: ${nodes.map(({ html }) => html).join(' ')}`),
-    [],
-  )
-}
