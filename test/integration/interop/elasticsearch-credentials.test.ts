@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { callElasticsearch } from '../../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../../support/elasticsearch/use-elasticsearch.ts'
 import { startGateway } from '../../support/gateway.ts'
 import { sendRequest } from './client-request.ts'
 import { startFakeKibana } from './fake-kibana.ts'
+import { createKeyOwner } from './key-owner.ts'
 import {
   caddyCommand,
   haproxyCommand,
@@ -107,14 +107,7 @@ for (const realProxy of proxies) {
 
     before(async () => {
       const { node } = elasticsearch
-      const owner = { username, password: 'interop-password' }
-      const user = { password: owner.password, roles: ['superuser'] }
-      await callElasticsearch(node, `/_security/user/${username}`, { method: 'PUT', body: user })
-      cleanup.defer(
-        async () => void (await callElasticsearch(node, `/_security/user/${username}`, { method: 'DELETE' })),
-      )
-      const key = { method: 'POST', body: { name: 'interop' }, as: owner }
-      apiKey = (await callElasticsearch(node, '/_security/api_key', key)).body.encoded
+      apiKey = await createKeyOwner(node, username, cleanup)
       const proxySecret = 'shared-by-proxy-and-elastauth'
       const gateway = await startGateway({
         flags: {

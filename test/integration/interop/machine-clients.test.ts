@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { callElasticsearch } from '../../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../../support/elasticsearch/use-elasticsearch.ts'
 import { sendRequest } from './client-request.ts'
 import { pages, readConfiguration } from './documented-configuration.ts'
 import { startElastauth } from './elastauth.ts'
 import { startFakeAuthelia } from './fake-authelia.ts'
 import { startFakeKibana } from './fake-kibana.ts'
+import { createKeyOwner } from './key-owner.ts'
 import { createCaddy, createHaproxy, createNginx } from './proxies.ts'
 import { type Running, startRealProxy } from './real-proxy.ts'
 import { sessions } from './sessions.ts'
@@ -65,14 +65,7 @@ for (const realProxy of proxies) {
 
     before(async () => {
       const { node } = elasticsearch
-      const owner = { username, password: 'interop-password' }
-      const user = { password: owner.password, roles: ['superuser'] }
-      await callElasticsearch(node, `/_security/user/${username}`, { method: 'PUT', body: user })
-      cleanup.defer(
-        async () => void (await callElasticsearch(node, `/_security/user/${username}`, { method: 'DELETE' })),
-      )
-      const key = { method: 'POST', body: { name: 'interop' }, as: owner }
-      apiKey = (await callElasticsearch(node, '/_security/api_key', key)).body.encoded
+      apiKey = await createKeyOwner(node, username, cleanup)
       const proxySecret = 'shared-by-proxy-and-elastauth'
       const flags = { auth_providers: 'elasticsearch,authelia' }
       const elastauth = await startElastauth(realProxy, node, proxySecret, cleanup, flags)
