@@ -1,5 +1,6 @@
 import { ConfigError } from '../../config/faults.ts'
 import { providersOf } from '../../config/header-presets.ts'
+import type { LoadedConfig } from '../../config/load.ts'
 import { type ConfigSource, findListeners, findSecretKeys, openConfigFile } from '../../config/read-settings.ts'
 import { version } from '../app/version.ts'
 import { type ConfigArguments, parseCommand } from './args.ts'
@@ -29,15 +30,13 @@ export async function run(args: readonly string[]): Promise<void> {
         process.exitCode = command.exitCode ?? 2
         break
       case 'explain': {
-        const { loadConfig } = await import('../../config/load.ts')
-        const { config } = loadConfig(await openSource(command))
+        const { config } = await load(command)
         process.exitCode = await (await import('./explain.ts')).printExplanation(config, command)
         break
       }
       case 'plan': {
-        const { loadConfig } = await import('../../config/load.ts')
-        const { config: current } = loadConfig(await openSource(command))
-        const { config: next } = loadConfig(await openSource({ file: command.next, flags: command.flags }))
+        const { config: current } = await load(command)
+        const { config: next } = await load({ file: command.next, flags: command.flags })
         process.exitCode = await (await import('./plan.ts')).printPlan(current, next, command)
         break
       }
@@ -51,8 +50,7 @@ export async function run(args: readonly string[]): Promise<void> {
         break
       }
       case 'check': {
-        const { loadConfig } = await import('../../config/load.ts')
-        const { config, warnings, file } = loadConfig(await openSource(command))
+        const { config, warnings, file } = await load(command)
         if (providersOf(config).includes('users'))
           (await import('../../config/sources/users-file.ts')).readUsers(config)
         for (const warning of warnings) console.error(`warning: ${warning}`)
@@ -61,15 +59,13 @@ export async function run(args: readonly string[]): Promise<void> {
         break
       }
       case 'users': {
-        const { loadConfig } = await import('../../config/load.ts')
-        const { config } = loadConfig(await openSource(command))
+        const { config } = await load(command)
         process.exitCode = await (await import('./users/users.ts')).runUsersCommand(command, config)
         break
       }
       case 'doctor': {
-        const { loadConfig } = await import('../../config/load.ts')
         const { runDoctor } = await import('./doctor.ts')
-        const code = await runDoctor(async () => loadConfig(await openSource(command)), command)
+        const code = await runDoctor(() => load(command), command)
         process.exit(code) // a resolver that hangs would keep the process alive
         break
       }
@@ -79,16 +75,20 @@ export async function run(args: readonly string[]): Promise<void> {
         process.exitCode = await checkHealth(findListeners(await openSource(command)))
         break
       }
-      case 'serve': {
-        const { loadConfig } = await import('../../config/load.ts')
-        await (await import('./serve.ts')).serve(async () => loadConfig(await openSource(command)))
-      }
+      case 'serve':
+        await (await import('./serve.ts')).serve(() => load(command))
     }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     console.error(`elastauth: ${error.message}`)
     process.exitCode = command.name === 'explain' ? 2 : 1
   }
+}
+
+/** Most commands need the whole configuration; the others do not load its schema. */
+async function load(sources: ConfigArguments): Promise<LoadedConfig> {
+  const { loadConfig } = await import('../../config/load.ts')
+  return loadConfig(await openSource(sources))
 }
 
 async function openSource({ file, flags }: ConfigArguments): Promise<ConfigSource> {
