@@ -1,5 +1,6 @@
 import { providersOf } from '../../config/header-presets.ts'
 import type { Config } from '../../config/schema.ts'
+import { upstreamUrls } from '../app/options/proxy.ts'
 import { deadlineMs, type Result, runChecks } from '../doctor/check.ts'
 import { createConnectionChecks } from '../doctor/doctor.ts'
 
@@ -45,11 +46,6 @@ async function describeServers(config: Config): Promise<[prefix: string, name: s
   if (cache.type === 'redis')
     servers.push(['redis', `Redis (${(await import('../doctor/redis.ts')).describeRedis(config)})`])
   if (providersOf(config).includes('oidc')) servers.push(['provider', `OpenID provider (${oidc.issuer})`])
-  if (proxy.enabled) servers.push(['upstream', `Upstreams (${describeUpstreams(config)})`])
+  if (proxy.enabled) servers.push(['upstream', `Upstreams (${upstreamUrls(config).join(', ')})`])
   return servers
-}
-
-function describeUpstreams({ proxy }: Config): string {
-  const urls = [...proxy.routes.flatMap((route) => route.upstreams), proxy.elasticsearch_url]
-  return [...new Set(urls.filter((url) => url !== null))].join(', ')
 }

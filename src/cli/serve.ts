@@ -3,6 +3,7 @@ import { providersOf } from '../../config/header-presets.ts'
 import type { LoadedConfig } from '../../config/load.ts'
 import type { Config } from '../../config/schema.ts'
 import { type App, createApp } from '../app/app.ts'
+import { upstreamUrls } from '../app/options/proxy.ts'
 import { version } from '../app/version.ts'
 import { logEvent } from '../observability/events.ts'
 import { createLog, type Logger } from '../observability/log.ts'
@@ -68,10 +69,8 @@ function announce(log: Logger, config: Config, addresses: readonly string[], fil
   )
 }
 
-function modeOf({ proxy }: Config): string {
-  if (!proxy.enabled) return 'forward-auth responder'
-  const upstreams = [...proxy.routes.flatMap((route) => route.upstreams), proxy.elasticsearch_url]
-  return `proxy of ${[...new Set(upstreams.filter((url) => url !== null))].join(', ')}`
+function modeOf(config: Config): string {
+  return config.proxy.enabled ? `proxy of ${upstreamUrls(config).join(', ')}` : 'forward-auth responder'
 }
 
 /** An invalid configuration leaves the previous one in effect. */

@@ -19,6 +19,12 @@ export function routingOptions({ proxy }: Config): Omit<RoutingOptions, 'onHealt
   }
 }
 
+/** The URLs of all upstreams, each of them once. */
+export function upstreamUrls({ proxy }: Config): string[] {
+  const urls = [...proxy.routes.flatMap((route) => route.upstreams), proxy.elasticsearch_url]
+  return [...new Set(urls.filter((url) => url !== null))]
+}
+
 /**
  * The route's own files, or else those in `proxy.tls`. A client certificate and its key always come from the same
  * place.
