@@ -62,7 +62,7 @@ function challengeFor(code: ErrorCode): string {
 
 /**
  * Whether to ask the client for a password (RFC 7617). A browser would open its dialog, so it is asked only for pages, and
- * only if there is no other way to sign in; scripts on a page, such as Kibana's, handle the 401 themselves.
+ * only if they have no other way to sign in; scripts on a page, such as Kibana's, handle the 401 themselves.
  */
 function asksForPassword(headers: IncomingMessage['headers'], hasLogin: boolean): boolean {
   const mode = headers['sec-fetch-mode']

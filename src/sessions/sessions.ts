@@ -78,7 +78,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     for (const index of [...indexes, userIndex]) await store.addToIndex(index, { key, ttlMs: timeouts.lifetimeMs })
     await store.put(key, { value, ttlMs: Math.min(timeouts.idleTimeoutMs, timeouts.lifetimeMs), description })
     for (const index of indexes) await revokeSurplus(index, key, username)
-    // Several subjects may have the same username, so a large index is no reason to end a session.
+    // Several subjects may share a username, so a large index does not end a session.
     if (await isLarge(userIndex, key)) await pruneIndex(userIndex)
     return id
   }

@@ -187,7 +187,7 @@ test('in auth-only mode the account page works for requests of the proxy, and is
   assert.equal((await post(createUserAgent({ cookie }), strict.url, 'all')).status, 401)
 })
 
-test('without a sign-in at elastauth there is no account page', async () => {
+test('the account page does not exist if users do not sign in at elastauth', async () => {
   const bed = await createFormTestBed()
   const { url } = await bed.startProxy({ flags: { 'users.login': 'false' } })
   const headers = { authorization: `Basic ${btoa(`alice:${passwords.alice}`)}` }

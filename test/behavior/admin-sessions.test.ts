@@ -193,7 +193,7 @@ describe('the API for administrators', async () => {
   })
 })
 
-test('without admin_roles, or without a sign-in at elastauth, there is no API for administrators', async () => {
+test('the API for administrators does not exist without admin_roles, or if users do not sign in at elastauth', async () => {
   const bed = await createFormTestBed()
   for (const flags of [{}, { ...adminFlags, 'users.login': 'false' }]) {
     const { url } = await bed.startProxy({ flags })

@@ -79,7 +79,7 @@ describe('the audit log in a file', timeout, () => {
     assert.equal(await gateway.stop(), 0)
     const actions = actionsOf(eventsIn(path))
     assert.deepEqual([actions[0], actions.at(-1)], ['audit_started', 'audit_stopped'])
-    assert.ok(!actions.includes('started'), 'the start of the process is no audit event')
+    assert.ok(!actions.includes('started'), 'the start of the process is not an audit event')
     await assertIntact(path)
   })
 

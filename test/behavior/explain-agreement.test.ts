@@ -209,7 +209,7 @@ const names = [
   '\xff',
 ]
 
-/** Latin-1 text: each character is a byte. Some of it is no valid HTTP. */
+/** Latin-1 text: each character is a byte. Some of it is not valid HTTP. */
 function randomRequest(random: Random, ports: Bed['ports']): RandomRequest {
   const { of, oneIn, shuffled } = random
   const method = oneIn(4) ? of(['POST', 'PUT', 'HEAD', 'OPTIONS', 'DELETE', 'TRACE', 'FOO', 'get']) : 'GET'

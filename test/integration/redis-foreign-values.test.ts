@@ -127,7 +127,7 @@ describe('Redis values that elastauth has not written', { skip }, () => {
     assert.deepEqual(failures, [])
   })
 
-  test('a last use that is no time counts as unknown', async () => {
+  test('a last use that is not a time counts as unknown', async () => {
     const { sessions } = redis
     await sessions.put('id', { value: 'valid', ttlMs })
     for (const value of ['x', '', ' ', '-1', '1e300', '9'.repeat(16), 'Infinity', '0x10']) {

@@ -221,7 +221,7 @@ describe('retention that is killed at any step', () => {
     })
   }
 
-  /** @returns false if there is no such step */
+  /** @returns false after the last step */
   async function isFinishedAfterKill(step: number, action: string, age: number, isShared: boolean): Promise<boolean> {
     const { clock, directory, store } = createBed()
     const states = () => (isShared ? shareStates(store, clock) : noSharedStates)
