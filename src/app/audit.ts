@@ -122,6 +122,7 @@ function countEvents(count: number): string {
 function addMetrics(metrics: Metrics, sinks: readonly Sink[]): void {
   metrics.read('elastauth_audit_events_written_total', () => sinks.map(({ name, written }) => [name, written()]))
   metrics.read('elastauth_audit_events_dropped_total', () => sinks.map(({ name, dropped }) => [name, dropped()]))
+  metrics.read('elastauth_audit_sink_up', () => sinks.map(({ name, findFault }) => [name, findFault() ? 0 : 1]))
 }
 
 /**

@@ -202,6 +202,28 @@ const cases: Readonly<Record<string, Case>> = {
     labels: replicaA,
     description: 'a:5000 lost 50 log lines in 15 minutes.',
   },
+  ElastauthAuditEventsLost: {
+    faulty: {
+      'elastauth_audit_events_dropped_total{sink="file"}': '0x20 50x9',
+      'elastauth_audit_events_dropped_total{sink="stdout"}': '0x30',
+    },
+    harmless: [
+      { 'elastauth_audit_events_dropped_total{sink="file"}': '50x30' },
+      { 'elastauth_audit_events_written_total{sink="file"}': '0+50x30' },
+    ],
+    labels: { ...replicaA, sink: 'file' },
+    description: 'a:5000 lost 50 events of the audit log (sink file) in 15 minutes.',
+  },
+  ElastauthAuditSinkDown: {
+    faulty: {
+      'elastauth_audit_sink_up{sink="elasticsearch"}': '1x20 0x9',
+      'elastauth_audit_sink_up{sink="file"}': '1x30',
+    },
+    harmless: [{ 'elastauth_audit_sink_up{sink="file"}': '1x28 0' }],
+    labels: { ...replicaA, sink: 'elasticsearch' },
+    description:
+      'a:5000 cannot write the audit log to its sink elasticsearch. Events wait in memory, and are dropped when the buffer is full.',
+  },
 }
 
 describe('the alerting rules in deploy/monitoring', { skip: skipWithoutPrometheus() }, () => {

@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers'
 import { after, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { authorize, type Gateway, testKey } from '../support/gateway.ts'
-import { scrape } from '../support/metrics.ts'
+import { scrape, untilSample } from '../support/metrics.ts'
 import { findFreePort } from '../support/port.ts'
 import { startProxy, startUpstream } from '../support/upstream.ts'
 import { eventually } from '../support/wait.ts'
@@ -174,12 +174,15 @@ describe('a sink of the audit log that cannot be written', timeout, () => {
     const ready = await fetch(`${gateway.url}/elastauth/ready`)
     assert.equal(ready.status, 503)
     assert.match(await ready.text(), /"audit":\s*"down"/)
+    const isUp = 'elastauth_audit_sink_up{sink="file"}'
+    assert.equal((await scrape(gateway.url))(isUp), 0)
     const reading = text(createReadStream(path))
     await eventually(
       () => authorize(gateway, 'late'),
       ({ status }) => status === 200,
     )
     assert.equal((await scrape(gateway.url))('elastauth_audit_events_dropped_total{sink="file"}'), 0)
+    await untilSample(gateway.url, isUp, 1)
     await gateway.stop()
     const copy = newPath()
     execFileSync('sh', ['-c', 'cat > "$0"', copy], { input: await reading })

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../support/gateway.ts'
@@ -17,7 +20,7 @@ import { createFixture, sendSubRequest } from './fixture.ts'
 const skip = skipWithoutPrometheus() || skipWithoutRedis()
 
 /** What these panels show does not happen while everything works. */
-const zeroPanels = new Set(['Failed requests, A', 'Key conflicts, A', 'Lost log lines, A'])
+const zeroPanels = new Set(['Failed requests, A', 'Key conflicts, A', 'Lost log lines, A', 'Audit events, B'])
 
 /** Their values depend on how busy the machine is. */
 const speedAlerts = new Set(['ElastauthSlow', 'ElastauthEventLoopSaturated'])
@@ -34,8 +37,13 @@ describe('the alerting rules and the dashboard in deploy/monitoring, with a real
     socket.resume().write(switchingProtocols)
   })
   const fixture = await createFixture()
+  const directory = mkdtempSync(join(tmpdir(), 'elastauth-monitoring-'))
+  after(() => rmSync(directory, { recursive: true }))
   const authOnly = await fixture.start({
-    flags: { enable_metrics: 'true', 'cache.type': 'redis', 'cache.redis_host': redis.address },
+    flags: {
+      ...{ enable_metrics: 'true', 'cache.type': 'redis', 'cache.redis_host': redis.address },
+      'audit.path': join(directory, 'audit.json'),
+    },
   })
   const proxy = await startProxyWithLogin()
   const prometheus = await startPrometheus([authOnly.url, proxy.url], rulesFile)

@@ -268,6 +268,12 @@ export const definitions = {
     labels: { sink: auditSinks },
     needs: 'audit',
   },
+  elastauth_audit_sink_up: {
+    type: 'gauge',
+    help: '0 if nothing was written to the sink for 5 seconds although events wait, or its buffer is more than half full; otherwise 1.',
+    labels: { sink: auditSinks },
+    needs: 'audit',
+  },
 } as const satisfies Readonly<Record<string, Definition>>
 
 export type MetricName = keyof typeof definitions
