@@ -4,7 +4,7 @@ import type { Config } from '../../config/schema.ts'
 import { type AuditLog, createAuditLog, describeSink } from '../audit/audit.ts'
 import { type Chain, createChain, deriveAuditKeys } from '../audit/chain.ts'
 import { createElasticsearchTarget } from '../audit/elasticsearch.ts'
-import { type FileTarget, openFileTarget } from '../audit/file.ts'
+import { explainFileError, type FileTarget, openFileTarget } from '../audit/file.ts'
 import { createSink, type Sink, type SinkEvents, type Target } from '../audit/sink.ts'
 import { createStdoutTarget } from '../audit/stdout.ts'
 import type { ReadinessChecks } from '../endpoints/ready.ts'
@@ -90,18 +90,8 @@ async function openFile(path: string): Promise<FileTarget> {
   try {
     return await openFileTarget(path)
   } catch (error) {
-    const { code = '', message } = error as NodeJS.ErrnoException
-    throw new ConfigError([
-      { key: 'audit.path', problem: `cannot be opened (${message})`, fix: fixes[code] ?? otherFix },
-    ])
+    throw new ConfigError([{ key: 'audit.path', ...explainFileError(error) }])
   }
-}
-
-const otherFix = 'write the path of a file that elastauth may append to'
-const fixes: Readonly<Record<string, string>> = {
-  ENOENT: 'create the directory of the file',
-  EACCES: 'let the user of this process read and write the file, and write into its directory',
-  EROFS: 'write a path on a file system that is not read-only, such as a volume',
 }
 
 function sinkEvents(log: Logger): SinkEvents {

@@ -78,6 +78,19 @@ export async function openFileTarget(path: string): Promise<FileTarget> {
   })
 }
 
+/** Why the file cannot be opened, and what to do. */
+export function explainFileError(error: unknown): Readonly<{ problem: string; fix: string }> {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  return { problem: `cannot be opened (${message})`, fix: fixes[code] ?? otherFix }
+}
+
+const otherFix = 'write the path of a file that elastauth may append to'
+const fixes: Readonly<Record<string, string>> = {
+  ENOENT: 'create the directory of the file',
+  EACCES: 'let the user of this process read and write the file, and write into its directory',
+  EROFS: 'write a path on a file system that is not read-only, such as a volume',
+}
+
 /** A pipe that nothing reads yet: writes open it later. */
 function ignorePipeWithoutReader(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENXIO') throw error

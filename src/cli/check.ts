@@ -40,12 +40,13 @@ function withFix(detail: string, fix: string | undefined): string {
 
 /** The servers, with the prefix of the ids of their checks. */
 async function describeServers(config: Config): Promise<[prefix: string, name: string][]> {
-  const { elasticsearch, cache, oidc, proxy } = config
+  const { audit, elasticsearch, cache, oidc, proxy } = config
   const servers: [prefix: string, name: string][] = []
   if (!elasticsearch.dry_run) servers.push(['elasticsearch.', `Elasticsearch (${elasticsearch.hosts.join(', ')})`])
   if (cache.type === 'redis')
     servers.push(['redis', `Redis (${(await import('../doctor/redis.ts')).describeRedis(config)})`])
   if (providersOf(config).includes('oidc')) servers.push(['provider', `OpenID provider (${oidc.issuer})`])
   if (proxy.enabled) servers.push(['upstream', `Upstreams (${upstreamUrls(config).join(', ')})`])
+  if (audit.path !== null || audit.elasticsearch.api_key !== null) servers.push(['audit.', 'Audit log'])
   return servers
 }

@@ -16,7 +16,7 @@ export async function createChecks(loaded: LoadedConfig, options: RunningOptions
 
 /** The checks of the configured servers. What a server needs is loaded only if it is configured. */
 export async function createConnectionChecks(config: Config): Promise<Checks> {
-  const { cache, elasticsearch, proxy } = config
+  const { audit, cache, elasticsearch, proxy } = config
   const { dryRunCheck, elasticsearchChecks } = await import('./elasticsearch.ts')
   const { checks, close } = elasticsearch.dry_run
     ? { checks: [dryRunCheck], close: () => {} }
@@ -24,5 +24,13 @@ export async function createConnectionChecks(config: Config): Promise<Checks> {
   if (cache.type === 'redis') checks.push((await import('./redis.ts')).redisCheck(config))
   if (providersOf(config).includes('oidc')) checks.push((await import('./provider.ts')).providerCheck(config))
   if (proxy.enabled) checks.push(...(await import('./upstreams.ts')).upstreamChecks(config))
-  return { checks, close }
+  if (audit.path === null && audit.elasticsearch.api_key === null) return { checks, close }
+  const sinks = (await import('./audit.ts')).auditChecks(config)
+  return {
+    checks: [...checks, ...sinks.checks],
+    close() {
+      close()
+      sinks.close()
+    },
+  }
 }

@@ -128,6 +128,27 @@ export function readPrivileges(body: unknown): Readonly<{ username: string; hasA
   return { username: body.username, hasAll: body.has_all_requested }
 }
 
+/** @param body of the response to "has privileges" for one index */
+export function readIndexPrivileges<const Name extends string>(
+  body: unknown,
+  index: string,
+  names: readonly Name[],
+): Readonly<Record<Name, boolean>> {
+  const found = isObject(body) && isObject(body.index) ? body.index[index] : undefined
+  if (!isObject(found) || !names.every((name) => typeof found[name] === 'boolean'))
+    throw malformed('"has privileges" does not list the privileges')
+  return found as Record<Name, boolean>
+}
+
+/** @param body of the response to "get data stream", which is an error if there is none */
+export function readDataStreams(body: unknown): { name: string; template: string; indexMode: string | undefined }[] {
+  const streams = isObject(body) && Array.isArray(body.data_streams) ? body.data_streams.filter(isObject) : []
+  return streams.map(({ name, template, index_mode }) => ({
+    ...{ name: String(name), template: String(template) },
+    indexMode: typeof index_mode === 'string' ? index_mode : undefined,
+  }))
+}
+
 /** @param body of the response to "get roles" */
 export function readRoleNames(body: unknown): ReadonlySet<string> {
   if (!isObject(body) || !Object.values(body).every(isObject)) throw malformed('"get roles" does not contain roles')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -107,6 +108,36 @@ describe('elastauth doctor', () => {
       checks.find(({ id, status }) => id === 'elasticsearch.host' && status === 'ok')?.title,
       'Elasticsearch host',
     )
+  })
+
+  test('doctor says whether the file of the audit log can be written and rotated, and neither creates nor opens it', async () => {
+    const find = async (path: string, required = 'false') =>
+      (await doctor({ 'audit.path': path, 'audit.required': required })).checks.find(({ id }) => id === 'audit.file')!
+    const missing = join(directory, 'audit.json')
+    const created = await find(missing)
+    assert.deepEqual([created.title, created.status], ['Audit file', 'ok'])
+    assert.match(created.detail, /can be created, by the account of this command \(uid \d+\)$/)
+    assert.equal(existsSync(missing), false)
+    writeFileSync(missing, '', { mode: 0o600 })
+    assert.match((await find(missing)).detail, /can be written and rotated/)
+    chmodSync(missing, 0o644)
+    const readable = await find(missing)
+    assert.deepEqual([readable.status, readable.fix], ['warning', `chmod 600 ${missing}`])
+    const pipe = join(directory, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    assert.match((await find(pipe)).detail, /is a pipe or a device/)
+    const without = await find('/no/such/directory/audit.json', 'true')
+    assert.deepEqual([without.status, without.fix], ['failure', 'create the directory of the file'])
+    assert.match(without.detail, /cannot be opened \(ENOENT.*; audit\.required is true, so requests get 503$/)
+    assert.match((await find(directory)).detail, /it is a directory/)
+  })
+
+  test('doctor says that the API key of the audit log is not accepted, without showing it', async () => {
+    const { checks, output } = await doctor({}, { ELASTAUTH_AUDIT_ELASTICSEARCH_API_KEY: 'c2VjcmV0OmtleQ==' })
+    const { title, status, detail } = checks.find(({ id }) => id === 'audit.elasticsearch')!
+    assert.deepEqual([title, status], ['Audit data stream', 'failure'])
+    assert.equal(detail, 'Elasticsearch does not accept the API key')
+    assert.ok(!output.includes('c2VjcmV0'))
   })
 
   test('doctor only reads from Elasticsearch', async () => {

@@ -72,6 +72,35 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     assert.match(wrong.checks.find(({ id }) => id === 'elasticsearch.login')!.fix!, /correct elasticsearch\.username/)
   })
 
+  test('checks the API key and the template of the audit log, and creates no data stream', async () => {
+    const { node } = elasticsearch
+    const call = (path: string, method: string, body: unknown) => callElasticsearch(node, path, { method, body })
+    const name = `logs-elastauth.audit-doctor${stamp}`
+    async function check(privileges: readonly string[]) {
+      const role = { indices: [{ names: ['logs-elastauth.audit-*'], privileges }] }
+      const { body } = await call('/_security/api_key', 'POST', { name: 'audit', role_descriptors: { role } })
+      const flags = { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': node.url }
+      const { checks } = await runDoctor(
+        { ...flags, default_roles: 'viewer', 'audit.elasticsearch.data_stream': name },
+        {
+          ...{ ...env, ELASTAUTH_AUDIT_ELASTICSEARCH_API_KEY: body.encoded },
+          ...{ ELASTAUTH_ELASTICSEARCH_USERNAME: node.username, ELASTAUTH_ELASTICSEARCH_PASSWORD: node.password },
+        },
+      )
+      const { status, detail } = checks.find(({ id }) => id === 'audit.elasticsearch')!
+      return `${status}: ${detail}`
+    }
+    const documented = ['create_doc', 'auto_configure']
+    assert.equal(await check(documented), `ok: the API key may add documents to ${name}`)
+    const seeing = [...documented, 'view_index_metadata']
+    assert.equal(await check(seeing), `ok: the API key may create ${name}, which does not exist yet`)
+    assert.match(await check(['read']), /^failure: the API key may not add documents/)
+    assert.match(await check(['all']), /^warning: the API key may change or delete records/)
+    assert.equal((await callElasticsearch(node, `/_data_stream/${name}`)).status, 404)
+    await call(`/_data_stream/${name}`, 'PUT', undefined)
+    assert.match(await check(seeing), /^warning: .* has (?:the index mode logsdb|Elasticsearch's own template)/)
+  })
+
   test('finds the cause that docs/troubleshooting.md names under "Signed in, but without privileges"', async () => {
     const { node } = elasticsearch
     const flags = { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': node.url }

@@ -1,0 +1,121 @@
+import { accessSync, constants, type Stats, statfsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Config } from '../../config/schema.ts'
+import { auditElasticsearchOptions } from '../app/options/audit.ts'
+import { explainFileError } from '../audit/file.ts'
+import { createCommandClient } from '../es/command-client.ts'
+import { createDataStreamChecks, type DataStream, type IndexPrivileges } from '../es/data-stream.ts'
+import { asGatewayError } from '../http/errors.ts'
+import { type Check, deadlineMs, type Finding, failure, failureOf, ok, warning } from './check.ts'
+
+/** The checks of the sinks of the audit log, and a function that closes their connections. They write nothing. */
+export function auditChecks(config: Config): { checks: Check[]; close: () => void } {
+  const { path, required, elasticsearch } = config.audit
+  const consequence = required ? '; audit.required is true, so requests get 503' : ''
+  const withConsequence = (found: Finding) =>
+    found.status === 'failure' ? { ...found, detail: `${found.detail}${consequence}` } : found
+  const checks: Check[] = []
+  if (path !== null)
+    checks.push({ id: 'audit.file', title: 'Audit file', run: async () => withConsequence(checkFile(path)) })
+  if (elasticsearch.api_key === null) return { checks, close: () => {} }
+  const settings = auditElasticsearchOptions(config)
+  const timeoutMs = Math.min(settings.timeoutMs, deadlineMs - 500)
+  const { client, call, close } = createCommandClient({ ...settings, timeoutMs })
+  const { readPrivileges, readDataStream } = createDataStreamChecks(client, call, elasticsearch.data_stream)
+  checks.push({
+    id: 'audit.elasticsearch',
+    title: 'Audit data stream',
+    run: async () => {
+      try {
+        const privileges = await readPrivileges()
+        const stream = privileges.view_index_metadata ? await readDataStream() : 'invisible'
+        return [judgeDataStream(elasticsearch.data_stream, privileges, stream)].map(withConsequence)
+      } catch (error) {
+        const isRejected = asGatewayError(error).detail.includes('responded with 401')
+        return withConsequence(
+          isRejected ? failure('Elasticsearch does not accept the API key', newKey) : failureOf(error),
+        )
+      }
+    },
+  })
+  return { checks, close: () => void close() }
+}
+
+const minFreeBytes = 100 * 1024 * 1024
+
+/** Neither opens nor creates the file: opening a pipe would let its reader see an end. */
+function checkFile(path: string): Finding {
+  try {
+    const directory = dirname(path)
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats === undefined || stats.isFile()) return checkRegularFile(path, directory, stats)
+    if (stats.isDirectory()) throw Object.assign(new Error('EISDIR: it is a directory'), { code: 'EISDIR' })
+    accessSync(path, constants.W_OK)
+    return ok(`${path} is a pipe or a device that this account may write to`)
+  } catch (error) {
+    const { problem, fix } = explainFileError(error)
+    return failure(`${path} ${problem}`, fix)
+  }
+}
+
+function checkRegularFile(path: string, directory: string, stats: Stats | undefined): Finding {
+  if (stats === undefined) accessSync(directory, constants.W_OK | constants.X_OK)
+  else accessSync(path, constants.R_OK | constants.W_OK)
+  const { bavail, bsize } = statfsSync(directory)
+  if (bavail * bsize < minFreeBytes)
+    return warning(`less than 100 MiB are free for ${path}`, 'free space, or write a path on another file system')
+  if (stats !== undefined && (stats.mode & 0o027) !== 0)
+    return warning(`other accounts may write to ${path}, or all may read it`, `chmod 600 ${path}`)
+  if (stats !== undefined && !canCreateIn(directory))
+    return warning(
+      `this account may not create files in ${directory}: after a rotation, the audit log cannot be written`,
+      'let the account write into the directory, or let logrotate create the file (`create`)',
+    )
+  const what = stats === undefined ? 'can be created' : 'can be written and rotated'
+  return ok(`${path} ${what}, by the account of this command (uid ${process.getuid?.()})`, accountHint())
+}
+
+function canCreateIn(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function accountHint(): string | undefined {
+  return process.getuid?.() === 0 ? 'root may write to any file: run this as the account of elastauth' : undefined
+}
+
+const template = 'create the index template in docs/audit.md, then roll the data stream over'
+const newKey = 'create an API key as docs/audit.md says, and set it as audit.elasticsearch.api_key'
+
+/** @param stream `absent` if it does not exist yet, `invisible` if the API key may not see it */
+export function judgeDataStream(
+  name: string,
+  { create_doc, auto_configure, index, delete: remove, delete_index }: IndexPrivileges,
+  stream: DataStream | 'absent' | 'invisible',
+): Finding {
+  if (!create_doc) return failure(`the API key may not add documents to ${name}`, newKey)
+  if (stream === 'absent' && !auto_configure)
+    return failure(`the data stream ${name} does not exist, and the API key may not create it`, newKey)
+  if (index || remove || delete_index)
+    return warning(`the API key may change or delete records of ${name}, so an attacker who has it may too`, newKey)
+  if (typeof stream === 'object' && stream.indexMode === 'logsdb')
+    return warning(`${name} has the index mode logsdb: its records cannot be verified after an export`, template)
+  if (typeof stream === 'object' && stream.template === 'logs')
+    return warning(`${name} has Elasticsearch's own template, so field types may be guessed wrong`, template)
+  if (stream === 'absent') return ok(`the API key may create ${name}, which does not exist yet`)
+  if (typeof stream === 'object')
+    return ok(`the API key may add documents to ${name}, whose template is ${stream.template}`)
+  if (!auto_configure)
+    return warning(
+      `the API key may add documents to ${name}, but not create it: records are lost unless it exists`,
+      newKey,
+    )
+  return ok(
+    `the API key may add documents to ${name}`,
+    'with the privilege view_index_metadata, the template is checked as well',
+  )
+}
