@@ -57,6 +57,24 @@ telemetry.optIn: false
 YAML
 }
 
+# authelia: its secrets, and the users alice and bob
+authelia() {
+  for name in session storage reset alice bob; do secret "authelia/$name"; done
+  cat >authelia/users.yml <<YAML
+users:
+  alice:
+    displayname: Alice Admin
+    email: alice@elastauth.localhost
+    groups: [admins, users]
+    password: "$(openssl passwd -6 -stdin <authelia/alice)"
+  bob:
+    displayname: Bob Reader
+    email: bob@elastauth.localhost
+    groups: [users]
+    password: "$(openssl passwd -6 -stdin <authelia/bob)"
+YAML
+}
+
 # give OWNER FOLDER: makes the folder readable by that user only
 give() {
   [ "$(id -u)" -ne 0 ] || chown -R "$1" "$2"

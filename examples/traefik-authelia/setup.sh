@@ -4,7 +4,7 @@
 . "${FUNCTIONS:-/setup/functions.sh}"
 once "$1" authority elasticsearch kibana elastauth redis traefik authelia authelia-data
 
-authority authority
+authority
 certificate elasticsearch DNS:elasticsearch,DNS:localhost
 certificate traefik 'DNS:*.elastauth.localhost'
 for service in elasticsearch kibana elastauth traefik; do cp authority/ca.crt "$service/ca.crt"; done
@@ -34,24 +34,7 @@ http:
       headers: { customRequestHeaders: { X-Elastauth-Proxy-Secret: $(cat elastauth/proxy-secret) } }
 YAML
 
-secret authelia/session
-secret authelia/storage
-secret authelia/reset
-secret authelia/alice
-secret authelia/bob
-cat >authelia/users.yml <<YAML
-users:
-  alice:
-    displayname: Alice Admin
-    email: alice@elastauth.localhost
-    groups: [admins, users]
-    password: "$(openssl passwd -6 -stdin <authelia/alice)"
-  bob:
-    displayname: Bob Reader
-    email: bob@elastauth.localhost
-    groups: [users]
-    password: "$(openssl passwd -6 -stdin <authelia/bob)"
-YAML
+authelia
 
 give 1000:0 elasticsearch
 give 1000:1000 kibana

@@ -65,7 +65,8 @@ for (const example of examples) {
     test(`examples/${example} publishes ports only on this machine, and only for the entry point and the identity provider`, () => {
       const published = allServices.filter(([, { ports = [] }]) => ports.length > 0)
       for (const [, { ports = [] }] of published) for (const port of ports) assert.match(port, /^127\.0\.0\.1:/)
-      const publicServices = ['dex', services.traefik === undefined ? 'elastauth' : 'traefik']
+      const entryPoint = ['traefik', 'caddy'].find((name) => name in services) ?? 'elastauth'
+      const publicServices = ['dex', 'keycloak', entryPoint]
       assert.deepEqual(
         published.map(([name]) => name).filter((name) => !publicServices.includes(name)),
         [],
@@ -142,7 +143,7 @@ test('examples/local-dev/sign-in.yml, which takes the place of elastauth.yml, is
 
 function assertMountExists(example: string, mount: string, volumes: object, service: string): void {
   const { source, isReadOnly } = readMount(mount)
-  if (!source.startsWith('./')) assert.ok(source in volumes, `${service}: ${mount}`)
+  if (!/^\.\.?\//.test(source)) assert.ok(source in volumes, `${service}: ${mount}`)
   else assert.ok(statSync(pathOf(example, source)).isFile() && isReadOnly, `${service}: ${mount}`)
 }
 

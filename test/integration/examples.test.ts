@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
-import { get } from 'node:https'
+import { createServer, get } from 'node:https'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 import { after, describe, test } from 'node:test'
 import { parse } from 'yaml'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
@@ -11,10 +13,16 @@ import type { Elasticsearch } from '../support/elasticsearch/node.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { environmentOf, pathOf, readCompose, runSetup } from '../support/example.ts'
 import { type Gateway, logIn, startGateway } from '../support/gateway.ts'
+import { findFreePort } from '../support/port.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { signInWithForm } from '../support/sign-in-form.ts'
+import { startFakeAuthelia } from './interop/fake-authelia.ts'
+import { listen } from './interop/listen.ts'
+import { caddyExample, createCaddyExample } from './interop/proxies.ts'
+import { startRealProxy } from './interop/real-proxy.ts'
+import { skipWithout } from './interop/skip-without.ts'
 
-type HttpsResponse = Readonly<{ status: number | undefined; headers: IncomingHttpHeaders }>
+type HttpsResponse = Readonly<{ status: number | undefined; headers: IncomingHttpHeaders; body: string }>
 
 const elasticsearch = await useElasticsearch()
 
@@ -52,6 +60,20 @@ function fetchWith(
   return fetch(url + path, { headers })
 }
 
+/** Sends a request whose `host` header is also the name of the server that the certificate has to be for. */
+function getOverTls(
+  url: string,
+  ca: string,
+  headers: Record<string, string> & { host: string },
+): Promise<HttpsResponse> {
+  return new Promise((resolve, reject) => {
+    get(url, { ca, headers, servername: headers.host.replace(/:\d+$/, '') }, async (response) => {
+      const { statusCode: status, headers: received } = response
+      resolve({ status, headers: received, body: await text(response) })
+    }).once('error', reject)
+  })
+}
+
 describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }, () => {
   test("traefik-authelia: only a request with the proxy secret gets alice's credential, which has her roles", {
     skip: skipWithoutRedis(),
@@ -79,6 +101,59 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     assert.equal(await redis.client.exists('elastauth:1:alice'), 1)
   })
 
+  test("caddy-authelia: through Caddy, with TLS and the files of setup.sh, alice's requests reach Elasticsearch as alice", {
+    skip: skipWithout(caddyExample),
+  }, async () => {
+    const folder = prepare('caddy-authelia')
+    const read = (path: string) => readFileSync(join(folder, path), 'utf8')
+    const cleanup = new AsyncDisposableStack()
+    after(() => cleanup.disposeAsync())
+    const gateway = await startExample('caddy-authelia', { trusted_proxies: 'loopback' }, folder)
+    const tls = { cert: read('elasticsearch/tls.crt'), key: read('elasticsearch/tls.key') }
+    const application = createServer(tls, async ({ url, headers }, response) => {
+      const { authorization = '' } = headers
+      const { body } = await fetch(elasticsearch.node.url + url, { headers: { authorization } })
+      response.setHeader('X-Received', JSON.stringify(headers))
+      await pipeline(body!, response)
+    })
+    const healthPort = await findFreePort()
+    const caddy = createCaddyExample('Caddy with TLS', ({ port }, { kibana }) => ({
+      caddyfile: {
+        'elasticsearch:9200': kibana.replace('127.0.0.1', 'localhost'),
+        '.elastauth.localhost:8443 {': `.elastauth.localhost:${port} {`,
+        '127.0.0.1:8080': `127.0.0.1:${healthPort}`,
+        '/secrets/': `${folder}/caddy/`,
+      },
+      env: { SSL_CERT_FILE: `${folder}/caddy/ca.crt` },
+    }))
+    const { port } = await startRealProxy(
+      caddy,
+      {
+        authelia: await startFakeAuthelia({ alice: { username: 'alice', groups: 'admins,users' } }, cleanup),
+        elastauth: new URL(gateway.url).host,
+        kibana: await listen(application, cleanup),
+        proxySecret: '',
+      },
+      cleanup,
+    )
+    const fetchAs = (headers: Record<string, string>) =>
+      getOverTls(`https://127.0.0.1:${port}/_security/_authenticate`, read('caddy/ca.crt'), {
+        host: `elasticsearch.elastauth.localhost:${port}`,
+        ...headers,
+      })
+
+    const anonymous = await fetchAs({ 'Remote-User': 'alice', 'Remote-Groups': 'admins' })
+    assert.equal(anonymous.status, 401)
+    const response = await fetchAs({ cookie: 'session=alice' })
+    assert.equal(response.status, 200, response.body)
+    const { username, roles } = JSON.parse(response.body) as { username: string; roles: string[] }
+    assert.deepEqual([username, roles.sort()], ['alice', ['kibana_admin', 'monitoring_user', 'viewer']])
+    assert.doesNotMatch(String(response.headers['x-received']), /remote-|proxy-secret/)
+    assert.equal((await fetch(`http://127.0.0.1:${healthPort}/`)).status, 200)
+    // Caddy has the secret from setup.sh, but other processes on this machine do not.
+    assert.equal((await fetchWith(gateway, { 'Remote-User': 'alice', 'Remote-Groups': 'admins' }, '/')).status, 401)
+  })
+
   test('local-dev: every request reaches Elasticsearch as the developer', async () => {
     const gateway = await startExample('local-dev', { 'proxy.elasticsearch_url': elasticsearch.node.url })
     const response = await fetchWith(gateway)
@@ -96,20 +171,11 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     const folder = prepare('standalone-kibana')
     const read = (path: string) => readFileSync(join(folder, path), 'utf8')
     const gateway = await startExample('standalone-kibana', {}, folder)
-    const { status, headers } = await new Promise<HttpsResponse>((resolve, reject) => {
-      const options = {
-        ca: read('elastauth/ca.crt'),
-        headers: { Host: 'kibana.elastauth.localhost:8443', Accept: 'text/html' },
-      }
-      get(
-        `${gateway.url}/elastauth/login?with=provider&return_to=%2Fapp%2Fhome`,
-        { ...options, servername: 'kibana.elastauth.localhost' },
-        (response) => {
-          response.resume()
-          resolve({ status: response.statusCode, headers: response.headers })
-        },
-      ).once('error', reject)
-    })
+    const { status, headers } = await getOverTls(
+      `${gateway.url}/elastauth/login?with=provider&return_to=%2Fapp%2Fhome`,
+      read('elastauth/ca.crt'),
+      { host: 'kibana.elastauth.localhost:8443', accept: 'text/html' },
+    )
     assert.equal(status, 302)
     const location = new URL(headers.location!)
     const dex = parse(read('dex/dex.yml'))

@@ -7,7 +7,7 @@ import { type ClientRequest, sendRequest } from './client-request.ts'
 import { startElastauth } from './elastauth.ts'
 import { startFakeAuthelia } from './fake-authelia.ts'
 import { type FakeKibana, startFakeKibana } from './fake-kibana.ts'
-import { realProxies, traefikExample } from './proxies.ts'
+import { caddyExample, realProxies, traefikExample } from './proxies.ts'
 import { type Backends, type Running, startRealProxy } from './real-proxy.ts'
 import { sessions } from './sessions.ts'
 import { skipWithout } from './skip-without.ts'
@@ -77,7 +77,7 @@ for (const realProxy of realProxies) {
       })
     }
 
-    if (realProxy === traefikExample) {
+    if (realProxy === traefikExample || realProxy === caddyExample) {
       test("Kibana's sign-out leads to Authelia's, without a request to Kibana", async () => {
         for (const target of ['/logout', '/api/security/logout?msg=LOGGED_OUT']) {
           const { status, location, reached } = await outcomeOf({ session: 'bob', target })

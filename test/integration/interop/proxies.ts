@@ -3,10 +3,12 @@ import { pathOf } from '../../support/example.ts'
 import { adapt, readConfiguration } from './documented-configuration.ts'
 import {
   type Backends,
+  type Command,
   caddyCommand,
   createTraefik,
   haproxyCommand,
   nginxCommand,
+  type Place,
   type RealProxy,
 } from './real-proxy.ts'
 
@@ -87,9 +89,55 @@ export const traefikExample: RealProxy = {
   name: 'Traefik with the routes of the example',
 }
 
+/** Caddy with the Caddyfile of examples/caddy-authelia, but without TLS. */
+export const caddyExample = createCaddyExample(
+  'Caddy with the Caddyfile of the example',
+  ({ directory, port }, backends) => ({
+    caddyfile: {
+      'https://elasticsearch:9200': `http://${backends.kibana}`,
+      'https://kibana.elastauth.localhost:8443 {': `http://kibana.example.com:${port} {`,
+      'https://elasticsearch.elastauth.localhost:8443 {': `http://elasticsearch.example.com:${port} {`,
+      'https://auth.elastauth.localhost:8443 {': `http://auth.example.com:${port} {`,
+      '127.0.0.1:8080': `127.0.0.1:${port}`,
+      '\ttls /secrets/tls.crt /secrets/tls.key\n': '',
+      '/secrets/': `${directory}/`,
+    },
+    files: { 'proxy-secret': `header_up X-Elastauth-Proxy-Secret ${backends.proxySecret}\n` },
+  }),
+)
+
+/** @param adaptTo what to replace in the Caddyfile besides the addresses, and what else to run Caddy with */
+export function createCaddyExample(
+  name: string,
+  adaptTo: (place: Place, backends: Backends) => { caddyfile: Record<string, string> } & Partial<Command>,
+): RealProxy {
+  return {
+    name,
+    program: 'caddy',
+    profile: 'generic',
+    command(place, backends) {
+      const { 'change-this-secret': _, ...servers } = addresses(backends)
+      const { caddyfile, files, env = {} } = adaptTo(place, backends)
+      const text = adapt(readFileSync(pathOf('caddy-authelia', 'Caddyfile'), 'utf8'), {
+        ...servers,
+        ...caddyfile,
+        '\tadmin off\n': '\tadmin off\n\tdefault_bind 127.0.0.1\n',
+        [`\tforward_auth ${backends.elastauth} {`]: `${linesForCaddy26}\tforward_auth ${backends.elastauth} {`,
+      })
+      return { args: ['run', '--config', 'Caddyfile'], files: { Caddyfile: text, ...files }, env }
+    },
+  }
+}
+
+/** What the page has for Caddy 2.6, which these tests run, and the example does not need with the newer Caddy of its image. */
+const [linesForCaddy26] = /^\t+# Caddy 2\.6 (?:.*\n)*?.*@no-name -Remote-Name\n/m.exec(
+  readConfiguration('caddy.md', 'caddyfile'),
+)!
+
 export const realProxies: readonly RealProxy[] = [
   createNginx(),
   createCaddy(),
+  caddyExample,
   createHaproxy(),
   traefik,
   traefikExample,

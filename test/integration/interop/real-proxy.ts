@@ -40,6 +40,7 @@ export type Command = Readonly<{
   args: readonly string[]
   /** Files to write into the directory, by name. */
   files: Readonly<Record<string, string>>
+  env?: Readonly<Record<string, string>>
 }>
 
 export type Running = Readonly<{ url: string; port: number }>
@@ -50,11 +51,11 @@ export async function startRealProxy(
   backends: Backends,
   cleanup: AsyncDisposableStack,
 ): Promise<Running> {
-  const directory = await mkdtemp(join(tmpdir(), `elastauth-${name}-`))
+  const directory = await mkdtemp(join(tmpdir(), 'elastauth-proxy-'))
   const port = await findFreePort()
-  const { args, files } = command({ directory, port }, backends)
+  const { args, files, env: added } = command({ directory, port }, backends)
   for (const [file, text] of Object.entries(files)) await writeFile(join(directory, file), text)
-  const env = { PATH: searchPath, HOME: directory, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory }
+  const env = { PATH: searchPath, HOME: directory, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory, ...added }
   const child = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))

@@ -35,10 +35,11 @@ const proxyConfigurations = [
   ...[...read('../oidc.md').matchAll(/^```(caddyfile|nginx|haproxy|yaml)\n([\s\S]*?)^```$/gm)]
     .filter(([, , block]) => /forwardAuth|forward_auth elast|auth_request|forward-auth http/.test(block!))
     .map(([, language, block]) => [`the ${language} block of docs/oidc.md`, block!]),
-  ...['examples/traefik-authelia/routes.yml', 'deploy/kubernetes/traefik/middleware.yaml'].map((path) => [
-    path,
-    read(`../../${path}`),
-  ]),
+  ...[
+    'examples/traefik-authelia/routes.yml',
+    'examples/caddy-authelia/Caddyfile',
+    'deploy/kubernetes/traefik/middleware.yaml',
+  ].map((path) => [path, read(`../../${path}`)]),
 ] as [name: string, text: string][]
 
 test('docs/oidc.md has a configuration for four proxies', () => {

@@ -5,7 +5,7 @@ import { parse } from 'yaml'
 import { exampleFiles, findFaults, pages } from '../../support/documentation.ts'
 
 test('every YAML block of the guide to Traefik and Authelia is part of a file of its example', () => {
-  const files = exampleFiles.filter(({ path }) => /^examples\/traefik-authelia\/.*\.yml$/.test(path))
+  const files = exampleFiles.filter(({ path }) => /^examples\/(?:traefik-authelia|setup)\/.*\.yml$/.test(path))
   const contents = files.map(({ text }) => parse(text, { merge: true }) as unknown)
   const { blocks } = pages.find(({ path }) => path === 'docs/auth-only-mode.md')!
   const yaml = blocks.filter(({ language }) => language === 'yaml')
