@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { refreshChartReadme } from './chart-values.ts'
 import { buildExample } from './example.ts'
 import { buildJsonSchema } from './json-schema.ts'
 import { buildLogFields } from './log-fields.ts'
@@ -19,7 +20,13 @@ function buildFiles(): ReadonlyMap<string, string> {
     ['docs/configuration.md', buildReference()],
     ['docs/log-fields.md', buildLogFields()],
     ['docs/metrics.md', buildMetrics()],
-    ['README.md', refreshReadme(readFileSync(join(root, 'README.md'), 'utf8'))],
+    ['README.md', refreshReadme(read('README.md'))],
+    // Helm packages only what is in the folder of the chart.
+    ['deploy/helm/elastauth/files/alerts.yml', read('deploy/monitoring/alerts.yml')],
+    [
+      'deploy/helm/elastauth/README.md',
+      refreshChartReadme(read('deploy/helm/elastauth/README.md'), read('deploy/helm/elastauth/values.yaml')),
+    ],
   ])
 }
 
@@ -53,6 +60,10 @@ function writeJson(value: unknown): string {
 function joinLines(text: string): string {
   const lines = text.split('\n').map((line) => line.trim())
   return lines.join(' ')
+}
+
+function read(path: string): string {
+  return readFileSync(join(root, path), 'utf8')
 }
 
 function readOptional(path: string): string | undefined {

@@ -95,6 +95,7 @@ const otherKeys: ReadonlySet<string> = new Set([
   ...['services', 'networks', 'volumes'], // Compose
   ...['http_filters', 'routes', 'static_resources', 'typed_per_filter_config'], // Envoy
   ...['apiVersion', 'images', 'kind', 'metadata', 'namespace', 'resources', 'spec'], // Kubernetes
+  ...['certificates', 'config', 'image', 'ingress', 'networkPolicy', 'secret', 'traefik'], // values of the Helm chart
   ...['groups', 'rule_files', 'scrape_configs'], // Prometheus
   ...['entryPoints', 'http', 'providers', 'tls'], // Traefik
 ])

@@ -38,7 +38,7 @@ const proxyConfigurations = [
   ...[
     'examples/traefik-authelia/routes.yml',
     'examples/caddy-authelia/Caddyfile',
-    'deploy/kubernetes/traefik/middleware.yaml',
+    'deploy/helm/elastauth/templates/middlewares.yaml',
   ].map((path) => [path, read(`../../${path}`)]),
 ] as [name: string, text: string][]
 

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { getFormat } from '../../../config/formats/registry.ts'
+import { listChartValues } from '../../../config/generate/chart-values.ts'
 import { envNameOf, keys, sections } from '../../../config/schema.ts'
 import { legacyKeys } from '../../../config/sources/legacy-keys.ts'
 import { adminNames, summaryOf } from '../../../src/endpoints/openapi.ts'
@@ -121,6 +124,11 @@ const ownWords: ReadonlySet<string> = new Set([
   ...Object.values(metrics).flatMap(({ labels = {} }) => [...Object.keys(labels), ...Object.values(labels).flat()]),
   ...Object.values(readLogFields()).flatMap((names) => [...names]),
   ...Object.values(readAuditNames()).flat(),
+  // Values of the Helm chart
+  ...listChartValues(readFileSync(join(import.meta.dirname, '../../../deploy/helm/elastauth/values.yaml'), 'utf8')).map(
+    ({ key }) => key,
+  ),
+  'resources.requests.cpu',
   'indices_incomplete',
   ...'identity_headers request_id return_to server_name strip_path password_hash'.split(' '), // of an error's body, of /elastauth/login, of a route, of a user
   ...'elastauth.service'.split(' '),

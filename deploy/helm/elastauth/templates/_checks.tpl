@@ -1,0 +1,89 @@
+{{- /* The sensitive keys in config/schema.ts, which a test compares, and their old names. */ -}}
+{{- define "elastauth.secretKeys" -}}
+secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.inline elasticsearch.password elasticsearch.api_key cache.redis_url cache.redis_password cache.redis_sentinel_password oidc.client_secret oidc.custom_headers elasticsearch_password
+{{- end }}
+
+{{- /* Rejects values that contradict each other, or that are not secure. The rest is up to values.schema.json and elastauth itself. */ -}}
+{{- define "elastauth.check" -}}
+{{- include "elastauth.checkConfig" (dict "node" .Values.config "path" "") }}
+{{- include "elastauth.checkSecrets" . }}
+{{- include "elastauth.checkRoutes" . }}
+{{- include "elastauth.checkNetworkPolicy" . }}
+{{- end }}
+
+{{- /* Secrets, which a ConfigMap must not contain, and the addresses that the Service and the probes depend on. */ -}}
+{{- define "elastauth.checkConfig" -}}
+{{- $secretKeys := include "elastauth.secretKeys" . | splitList " " }}
+{{- $path := .path }}
+{{- range $name, $value := .node }}
+{{- $key := trimPrefix "." (printf "%s.%s" $path $name) }}
+{{- if has $key $secretKeys }}
+{{- fail (printf "config.%s is a secret, and a ConfigMap is not: put it into the Secret, and name its key there in secret.keys" $key) }}
+{{- else if has $key (list "listen" "forward_auth.listen") }}
+{{- fail (printf "config.%s is set by the chart: remove it" $key) }}
+{{- else if or (eq $key "enable_metrics") (hasPrefix "metrics." $key) }}
+{{- fail (printf "config.%s is set by the chart: remove it, and set metrics.enabled" $key) }}
+{{- else if kindIs "map" $value }}
+{{- include "elastauth.checkConfig" (dict "node" $value "path" $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "elastauth.checkSecrets" -}}
+{{- $secretKeys := include "elastauth.secretKeys" . | splitList " " }}
+{{- range $key, $_ := .Values.secret.keys }}
+{{- if not (has $key $secretKeys) }}
+{{- fail (printf "secret.keys: %s is not a secret of elastauth: set it in config, or correct the name. Known are %s" $key (join ", " $secretKeys)) }}
+{{- end }}
+{{- end }}
+{{- $variables := list }}
+{{- range $secretKeys }}
+{{- $variables = append $variables (include "elastauth.variable" .) }}
+{{- end }}
+{{- range .Values.extraEnv }}
+{{- if has .name $variables }}
+{{- fail (printf "extraEnv: %s is a secret, which does not belong into the environment: use secret.keys" .name) }}
+{{- else if has .name (list "ELASTAUTH_LISTEN" "ELASTAUTH_FORWARD_AUTH_LISTEN" "ELASTAUTH_METRICS_LISTEN" "ELASTAUTH_ENABLE_METRICS") }}
+{{- fail (printf "extraEnv: %s is set by the chart: remove it" .name) }}
+{{- end }}
+{{- end }}
+{{- if eq (toString (.Values.config.tls | default dict).client_auth) "require" }}
+{{- fail "config.tls.client_auth is require, but the probes of Kubernetes have no certificate: use request, and trusted_proxies: [client_cert]" }}
+{{- end }}
+{{- end }}
+
+{{- define "elastauth.checkRoutes" -}}
+{{- range $name, $hosts := dict "ingress" "hosts" "httpRoute" "hostnames" }}
+{{- $route := index $.Values $name }}
+{{- if $route.enabled }}
+{{- if not (index $route $hosts) }}
+{{- fail (printf "%s.%s is required: the host names under which people open Kibana" $name $hosts) }}
+{{- end }}
+{{- if not (or (include "elastauth.isProxyMode" $) $.Values.traefik.enabled) }}
+{{- fail (printf "%s.enabled needs traefik.enabled in auth-only mode: without the middlewares it would publish Kibana without sign-on. For other proxies see docs/deployment" $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+{{- fail "httpRoute.parentRefs is required: the Gateways that serve the host names" }}
+{{- end }}
+{{- range tuple "serviceMonitor" "prometheusRule" }}
+{{- if and (index $.Values.metrics .).enabled (not $.Values.metrics.enabled) }}
+{{- fail (printf "metrics.%s.enabled needs metrics.enabled" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* In Kubernetes, a peer whose selectors are empty is every pod, and so is the network of all addresses. */ -}}
+{{- define "elastauth.checkNetworkPolicy" -}}
+{{- $isProxyMode := include "elastauth.isProxyMode" . }}
+{{- range $name, $peers := .Values.networkPolicy.ingress }}
+{{- range $index, $peer := $peers }}
+{{- $selectsAll := not (or $peer.ipBlock $peer.podSelector $peer.namespaceSelector) }}
+{{- $isAnyAddress := hasSuffix "/0" (toString ($peer.ipBlock | default dict).cidr) }}
+{{- if or $selectsAll (and $isAnyAddress (not $isProxyMode)) }}
+{{- fail (printf "networkPolicy.ingress.%s[%d] allows every pod: name the pods, or their namespace" $name $index) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,84 @@
+{{- define "elastauth.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "elastauth.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains (include "elastauth.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "elastauth.name" .) | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- /* The name of a Service has at most 63 characters. */ -}}
+{{- define "elastauth.metricsName" -}}
+{{- printf "%s-metrics" (include "elastauth.fullname" . | trunc 55 | trimSuffix "-") }}
+{{- end }}
+
+{{- define "elastauth.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "elastauth.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "elastauth.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "elastauth.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- /* Called with the context and a suffix of the name. */ -}}
+{{- define "elastauth.metadata" -}}
+{{- $context := index . 0 -}}
+name: {{ include "elastauth.fullname" $context }}{{ index . 1 }}
+namespace: {{ $context.Release.Namespace }}
+labels:
+  {{- include "elastauth.labels" $context | nindent 2 }}
+{{- end }}
+
+{{- define "elastauth.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (ternary (include "elastauth.fullname" .) "default" .Values.serviceAccount.create) }}
+{{- end }}
+
+{{- define "elastauth.secretName" -}}
+{{- .Values.secret.name | default (include "elastauth.fullname" .) }}
+{{- end }}
+
+{{- define "elastauth.image" -}}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) }}
+{{- with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{- define "elastauth.isProxyMode" -}}
+{{- if (.Values.config.proxy | default dict).enabled }}true{{ end }}
+{{- end }}
+
+{{- /* Whether people sign in through elastauth: at an OpenID provider, or with a form. */ -}}
+{{- define "elastauth.hasLogin" -}}
+{{- $config := .Values.config }}
+{{- $providers := $config.auth_providers | default (list ($config.auth_provider | default "authelia")) }}
+{{- range $provider := list "oidc" "users" }}
+{{- if and (has $provider $providers) (ne (toString (index $config $provider | default dict).login) "false") }}true{{ end }}
+{{- end }}
+{{- end }}
+
+{{- /* Whether sub-requests have a separate port, because browsers reach the other one (docs/oidc.md). */ -}}
+{{- define "elastauth.hasForwardAuthPort" -}}
+{{- if and (include "elastauth.hasLogin" .) (not (include "elastauth.isProxyMode" .)) }}true{{ end }}
+{{- end }}
+
+{{- define "elastauth.probeScheme" -}}
+{{- ternary "HTTPS" "HTTP" (not (empty (.Values.config.tls | default dict).cert)) }}
+{{- end }}
+
+{{- /* The variable of a configuration key: `oidc.client_secret` → ELASTAUTH_OIDC_CLIENT_SECRET */ -}}
+{{- define "elastauth.variable" -}}
+ELASTAUTH_{{ . | upper | replace "." "_" }}
+{{- end }}
+
+{{- /* elastauth's pages, in auth-only mode with sign-in: browsers and the provider need only these (docs/oidc.md). */ -}}
+{{- define "elastauth.pages" -}}
+/elastauth/login /elastauth/callback /elastauth/logout /elastauth/signed-out /elastauth/account /elastauth/backchannel-logout
+{{- end }}
