@@ -24,7 +24,13 @@ cd "$work/elastauth"
 
 npm ci
 npm run build
-npm sbom --package-lock-only --sbom-format cyclonedx --omit dev >sbom.cdx.json
+# without the time and the random number, so that every build has the same result
+npm sbom --package-lock-only --sbom-format cyclonedx --omit dev | node -e '
+  const sbom = JSON.parse(fs.readFileSync(0))
+  delete sbom.serialNumber
+  delete sbom.metadata.timestamp
+  console.log(JSON.stringify(sbom, undefined, 2))
+' >sbom.cdx.json
 
 cp -R dist package.json sbom.cdx.json "$target"
 mkdir "$target/bin"

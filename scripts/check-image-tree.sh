@@ -31,7 +31,10 @@ as_nobody() {
 }
 
 node -e '
-  const { metadata, components } = JSON.parse(fs.readFileSync(process.argv[1]))
+  const { bomFormat, specVersion, metadata, components } = JSON.parse(fs.readFileSync(process.argv[1]))
+  if (bomFormat !== "CycloneDX" || specVersion === undefined) throw new Error(`the SBOM has the format ${bomFormat} ${specVersion}`)
+  for (const { name, version, purl, hashes } of components)
+    if (!purl?.endsWith(`@${version}`) || !hashes?.length) throw new Error(`the SBOM does not identify ${name} by version and hash`)
   const name = metadata.component.name
   if (name !== "elastauth" || components.length < 10) throw new Error(`the SBOM is of ${name}: ${components.length} parts`)
   for (const part of ["undici", "pino"]) if (!components.some(({ name }) => name === part)) throw new Error(`no ${part} in the SBOM`)

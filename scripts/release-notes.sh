@@ -1,14 +1,31 @@
 #!/usr/bin/env bash
-# Prints the section of a version in CHANGELOG.md, without its heading: the notes of a release.
+# Prints the section of a version in CHANGELOG.md, without its heading: the notes of a release. The section has to have a part
+# "Breaking changes", with the text "None." if there are none, so that none is forgotten.
 #   scripts/release-notes.sh 1.0.0-rc.1
+# In a GitHub workflow, links to files become absolute. Wrapped lines are joined, because a release shows each line break.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-notes=$(awk -v heading="## ${1:?usage: release-notes.sh VERSION}" '
+version=${1:?usage: release-notes.sh VERSION}
+notes=$(awk -v heading="## $version" '
   /^## / { found = $0 == heading || index($0, heading " ") == 1; next }
   found' CHANGELOG.md)
 if [ -z "${notes//[[:space:]]/}" ]; then
-  echo "CHANGELOG.md has no section \"## $1\"" >&2
+  echo "CHANGELOG.md has no section \"## $version\"" >&2
   exit 1
 fi
-printf '%s\n' "$notes"
+if ! awk '/^#/ { found = $0 == "### Breaking changes"; next } found && NF { text = 1 } END { exit !text }' <<<"$notes"; then
+  echo "the section \"## $version\" in CHANGELOG.md has no \"### Breaking changes\": list them, or write \"None.\"" >&2
+  exit 1
+fi
+
+joined=$(awk '
+  /^```/ { code = !code }
+  !code && line != "" && line !~ /^([#|]|```)/ && !/^ *([-#|]|```|$)/ { sub(/^ +/, ""); line = line " " $0; next }
+  NR > 1 { print line }
+  { line = $0 }
+  END { print line }' <<<"$notes")
+if [ -n "${GITHUB_REPOSITORY:-}" ]; then
+  joined=$(sed -E "s%\]\(([^:()#][^:()]*)\)%](https://github.com/$GITHUB_REPOSITORY/blob/v$version/\1)%g" <<<"$joined")
+fi
+printf '%s\n' "$joined"

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { test } from 'node:test'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
 
@@ -25,3 +27,95 @@ test('the release notes of a version without a section are an error that names t
     assert.ok(version === '' || stderr.includes(version), stderr)
   }
 })
+
+describe('the notes of a release', () => {
+  const section = (...lines: string[]) => ['# Changelog', '', '## 1.0.0 (2026-01-01)', '', ...lines, ''].join('\n')
+  const breaking = ['### Breaking changes', '', 'None.', '']
+
+  test('every version in CHANGELOG.md has a part with its breaking changes, so each can be released', () => {
+    const versions = [...readFileSync('CHANGELOG.md', 'utf8').matchAll(/^## (\S+)/gm)].map(([, version]) => version!)
+    assert.ok(versions.length > 0)
+    for (const version of versions) assert.equal(releaseNotes(version).stderr, '')
+  })
+
+  test('a version whose section does not say which changes are breaking, or that there are none, cannot be released', () => {
+    for (const lines of [
+      ['### Added', '', '- A.'],
+      ['### Breaking changes', '', '### Added', '', '- A.'],
+      ['### Breaking changes'],
+      ['The breaking changes are bad.'],
+    ]) {
+      const { status, stdout, stderr } = releaseNotesOf(section(...lines))
+      assert.notEqual(status, 0)
+      assert.equal(stdout, '')
+      assert.match(stderr, /has no "### Breaking changes": list them, or write "None\."/)
+    }
+    assert.equal(releaseNotesOf(section(...breaking)).status, 0)
+  })
+
+  test('wrapped lines of paragraphs and list items are joined, and headings, tables and code are not', () => {
+    const code = ['```bash', 'a', '  b', '```']
+    const table = ['| a |', '|---|', '| b |']
+    const { stdout } = releaseNotesOf(
+      section(
+        ...breaking,
+        'One',
+        'paragraph.',
+        '',
+        '- An item',
+        '  `goes` on',
+        '  - inner',
+        '    too',
+        '- B',
+        '',
+        ...code,
+        '',
+        ...table,
+      ),
+    )
+    assert.equal(
+      stdout,
+      [
+        '',
+        ...breaking,
+        'One paragraph.',
+        '',
+        '- An item `goes` on',
+        '  - inner too',
+        '- B',
+        '',
+        ...code,
+        '',
+        ...table,
+        '',
+      ].join('\n'),
+    )
+  })
+
+  test('in a workflow of GitHub, links to files lead to the files of that version, and other links stay', () => {
+    const text = 'See [a](docs/users.md#b), [c](https://c.example/d) and [e](#f).'
+    const { stdout } = releaseNotesOf(section(...breaking, text), { GITHUB_REPOSITORY: 'owner/name' })
+    assert.ok(
+      stdout.includes(
+        'See [a](https://github.com/owner/name/blob/v1.0.0/docs/users.md#b), [c](https://c.example/d) and [e](#f).',
+      ),
+      stdout,
+    )
+  })
+})
+
+/** What the script prints for version 1.0.0 of another changelog. */
+function releaseNotesOf(changelog: string, env: Record<string, string> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'release-notes-'))
+  try {
+    mkdirSync(join(folder, 'scripts'))
+    copyFileSync('scripts/release-notes.sh', join(folder, 'scripts/release-notes.sh'))
+    writeFileSync(join(folder, 'CHANGELOG.md'), changelog)
+    const { GITHUB_REPOSITORY: _, ...others } = process.env
+    const options = { encoding: 'utf8', env: { ...others, ...env } } as const
+    const { status, stdout, stderr } = spawnSync(join(folder, 'scripts/release-notes.sh'), ['1.0.0'], options)
+    return { status, stdout, stderr }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Rates the systemd unit of a package, then follows docs/operations.md#systemd in a container with a systemd of its own
+# (systemd-nspawn) and this machine's files, none of which change.
+#   scripts/check-systemd.sh PACKAGE.tgz
+set -euo pipefail
+
+run_in_container() {
+  package=$1 node=$2
+  place=$(mktemp -d)
+  mount -t tmpfs tmpfs "$place"
+  root=$place/root
+  mkdir "$root" "$place/upper" "$place/work"
+  mount -t overlay -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" overlay "$root"
+
+  # nothing of this machine starts, and nothing is waited for
+  rm -rf "$root"/etc/systemd/system/*.{wants,requires,service} "$root/etc/elastauth"
+  : >"$root/etc/fstab"
+  # what `npm install --global` does; check-package.sh runs it
+  mkdir -p "$root/usr/local/bin" "$root/usr/local/lib/node_modules/elastauth"
+  cp "$node" "$root/usr/local/bin/node"
+  tar -xzf "$package" -C "$root/usr/local/lib/node_modules/elastauth" --strip-components=1 --no-same-owner
+  ln -sf ../lib/node_modules/elastauth/dist/main.cjs "$root/usr/local/bin/elastauth"
+
+  mkdir "$root/steps"
+  printf '%s\n' 'listen: 127.0.0.1:5000' 'default_roles: [viewer]' 'elasticsearch: { dry_run: true }' >"$root/steps/config.yml"
+  awk '/^## / { section = $0 } /^```/ { block++; next } section == "## systemd" && block % 2 { print }' \
+    docs/operations.md >"$root/steps/documented.sh"
+  cat >"$root/steps/run.sh" <<'STEPS'
+set -euxo pipefail
+cd /steps
+trap 'systemctl poweroff --force --force' EXIT
+npm() { echo /usr/local/lib/node_modules; } # for `npm root --global`
+export PASSWORD=changeme
+. ./documented.sh
+unit=/etc/systemd/system/elastauth.service
+test -z "$(systemd-analyze verify "$unit" 2>&1)"
+request() { curl -fsS -H 'Remote-User: testuser' http://127.0.0.1:5000/; }
+for _ in {1..100}; do request >/dev/null 2>&1 && break; sleep 0.1; done
+request
+systemctl reload elastauth
+request
+grep -E '^(CapEff:\s+0+|NoNewPrivs:\s+1|Seccomp:\s+2)$' "/proc/$(systemctl show -P MainPID elastauth)/status" | tee facts
+test "$(wc -l <facts)" -eq 3
+systemctl stop elastauth
+test "$(systemctl show -P Result elastauth) $(systemctl show -P NRestarts elastauth)" = 'success 0'
+touch passed
+STEPS
+  cat >"$root/etc/systemd/system/steps.service" <<'UNIT'
+[Unit]
+DefaultDependencies=no
+[Service]
+Type=oneshot
+ExecStart=/bin/bash /steps/run.sh
+StandardOutput=file:/steps/log
+StandardError=file:/steps/log
+UNIT
+  timeout --kill-after=5 90 systemd-nspawn --directory "$root" --boot --register=no --keep-unit --link-journal=no --private-network \
+    --console=pipe systemd.unit=steps.service >"$place/nspawn.log" 2>&1 </dev/null || true
+  if [ ! -e "$root/steps/passed" ]; then
+    cat "$place/nspawn.log" "$root/steps/log" >&2
+    exit 1
+  fi
+}
+
+cd "$(dirname "$0")/.."
+if [ "${1:?usage: check-systemd.sh PACKAGE.tgz}" = --in-namespace ]; then
+  run_in_container "$2" "$3"
+  exit
+fi
+
+package=$(realpath "$1")
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+tar -xzf "$package" -C "$scratch" package/deploy/systemd/elastauth.service
+unit=$scratch/package/deploy/systemd/elastauth.service
+cmp "$unit" deploy/systemd/elastauth.service
+systemd-analyze security --offline=true --no-pager --threshold=20 "$unit" | tail -n 1 # tenths: 2.0
+
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
+if ! command -v systemd-nspawn >/dev/null || ! "${as_root[@]}" unshare --mount mount -t tmpfs tmpfs /mnt 2>/dev/null; then
+  echo 'The unit was not run: that needs systemd-nspawn, and root with the right to mount.'
+  exit
+fi
+"${as_root[@]}" unshare --mount "$PWD/scripts/check-systemd.sh" --in-namespace "$package" "$(node -p process.execPath)"
+echo 'A systemd runs the unit after the steps of docs/operations.md#systemd: it responds, reloads and stops.'

@@ -1,0 +1,63 @@
+/**
+ * Checks that all files of a release have one version: `node scripts/check-versions.ts [TAG]`. Without a tag, as in CI, the
+ * release may lack its date and `repository`.
+ */
+
+import { existsSync, readFileSync } from 'node:fs'
+import { parse } from 'yaml'
+
+interface Files {
+  readonly package: { readonly version: string; readonly repository?: { readonly url: string } }
+  readonly lock: {
+    readonly version: string
+    readonly packages: Readonly<Record<string, { readonly version?: string }>>
+  }
+  readonly chart?: { readonly version: string; readonly appVersion: string } | undefined
+  readonly changelog: string
+}
+
+/** `repository` is `OWNER/NAME` at GitHub. */
+export function versionFaults(files: Files, tag?: string, repository?: string): string[] {
+  const { version } = files.package
+  const heading = files.changelog.split('\n').find((line) => line.split(' ').slice(0, 2).join(' ') === `## ${version}`)
+  const expected = {
+    'package-lock.json': files.lock.version,
+    'package-lock.json, packages': files.lock.packages['']?.version,
+    'version in Chart.yaml': files.chart?.version ?? version,
+    'appVersion in Chart.yaml': files.chart?.appVersion ?? version,
+    'the tag': tag === undefined ? version : tag.replace(/^v/, ''),
+  }
+  return [
+    ...Object.entries(expected)
+      .filter(([, value]) => value !== version)
+      .map(([name, value]) => `package.json has the version ${version}, but ${name} has ${value}: make them equal`),
+    ...(heading === undefined ? [`CHANGELOG.md has no section "## ${version}": write what has changed`] : []),
+    ...(tag === undefined ? [] : releaseFaults(version, heading, files.package.repository?.url, repository)),
+  ]
+}
+
+function releaseFaults(version: string, heading: string | undefined, url?: string, repository?: string): string[] {
+  const expected = `git+https://github.com/${repository}.git`
+  return [
+    ...(heading === undefined || /^## \S+ \(\d{4}-\d\d-\d\d\)$/.test(heading)
+      ? []
+      : [`"${heading}" in CHANGELOG.md has no date: write "## ${version} (YYYY-MM-DD)"`]),
+    ...(url === expected
+      ? []
+      : [`npm verifies the provenance against repository.url in package.json: npm pkg set repository.url=${expected}`]),
+  ]
+}
+
+if (import.meta.main) {
+  const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+  const chart = ['deploy/helm/elastauth', 'Chart.yaml'].join('/')
+  const files = {
+    package: JSON.parse(read('package.json')),
+    lock: JSON.parse(read('package-lock.json')),
+    chart: existsSync(new URL(`../${chart}`, import.meta.url)) ? parse(read(chart)) : undefined,
+    changelog: read('CHANGELOG.md'),
+  }
+  const faults = versionFaults(files, process.argv[2], process.env.GITHUB_REPOSITORY)
+  for (const fault of faults) console.error(`check-versions.ts: ${fault}`)
+  if (faults.length > 0) process.exitCode = 1
+}

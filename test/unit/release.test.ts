@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import { parse } from 'yaml'
+import { versionFaults } from '../../scripts/check-versions.ts'
+
+const read = (path: string) => readFileSync(path, 'utf8')
+
+describe('the tags of a release', () => {
+  const released = ['v1.0.0-rc.1', 'v1.0.0', 'v1.0.9', 'v1.1.0', 'v1.1.1-rc.1', 'v1.1', 'nightly']
+
+  for (const [version, image, npm, prerelease] of [
+    ['1.2.0', '1.2.0 1.2 latest', 'latest', false],
+    ['1.1.1', '1.1.1 1.1 latest', 'latest', false],
+    ['1.0.10', '1.0.10 1.0', 'release-1.0', false],
+    ['1.0.8', '1.0.8', 'release-1.0', false],
+    ['2.0.0-rc.1', '2.0.0-rc.1', 'next', true],
+    ['1.1.2-beta.3', '1.1.2-beta.3', 'next', true],
+  ] as const)
+    test(`version ${version} after 1.0.9 and 1.1.0 is the image ${image} and the package ${npm}`, () => {
+      assert.deepEqual(tagsOf(version, released), { version, image, npm, prerelease: `${prerelease}` })
+    })
+
+  test('the first release is the latest', () => {
+    assert.deepEqual(tagsOf('1.0.0', ['v1.0.0']), {
+      version: '1.0.0',
+      image: '1.0.0 1.0 latest',
+      npm: 'latest',
+      prerelease: 'false',
+    })
+  })
+})
+
+describe('the versions in the files of a release', () => {
+  const url = 'git+https://github.com/owner/name.git'
+  const files = {
+    package: { version: '1.0.0', repository: { url } },
+    lock: { version: '1.0.0', packages: { '': { version: '1.0.0' }, 'node_modules/a': { version: '2.0.0' } } },
+    chart: { version: '1.0.0', appVersion: '1.0.0' },
+    changelog: '# Changelog\n\n## 1.0.0 (2026-01-01)\n\n## 0.9.0 (2025-01-01)\n',
+  }
+
+  test('equal versions, a date and the repository of the workflow are no faults', () => {
+    assert.deepEqual(versionFaults(files, 'v1.0.0', 'owner/name'), [])
+  })
+
+  test('each file or tag with another version is a fault that names it', () => {
+    const chart = { version: '0.9.0', appVersion: '0.9.1' }
+    const lock = { version: '0.9.2', packages: { '': { version: '0.9.3' } } }
+    const faults = versionFaults({ ...files, chart, lock }, 'v0.9.4', 'owner/name')
+    assert.deepEqual(
+      faults.map((fault) => /but (.*): make/.exec(fault)?.[1]),
+      [
+        'package-lock.json has 0.9.2',
+        'package-lock.json, packages has 0.9.3',
+        'version in Chart.yaml has 0.9.0',
+        'appVersion in Chart.yaml has 0.9.1',
+        'the tag has 0.9.4',
+      ],
+    )
+  })
+
+  test('a version without a section of its own in CHANGELOG.md is a fault, also if another version begins with it', () => {
+    for (const changelog of ['## 0.9.0\n', '## 1.0.0-rc.1 (2026-01-01)\n', '## 1.0.01\n'])
+      assert.match(versionFaults({ ...files, changelog }).join(), /^CHANGELOG\.md has no section "## 1\.0\.0"/)
+  })
+
+  test('a tag needs the date in CHANGELOG.md and the repository in package.json, which the dry run does not', () => {
+    const early = { ...files, package: { version: '1.0.0' }, changelog: '## 1.0.0 (unreleased)\n' }
+    assert.deepEqual(versionFaults(early), [])
+    assert.deepEqual(versionFaults(early, 'v1.0.0', 'owner/name'), [
+      '"## 1.0.0 (unreleased)" in CHANGELOG.md has no date: write "## 1.0.0 (YYYY-MM-DD)"',
+      `npm verifies the provenance against repository.url in package.json: npm pkg set repository.url=${url}`,
+    ])
+    assert.equal(versionFaults(files, 'v1.0.0', 'fork/name').length, 1)
+  })
+})
+
+describe('the workflow of a release', () => {
+  const { jobs } = parse(read('.github/workflows/release.yml')) as { jobs: Jobs }
+  const commands = ({ steps }: Job) => steps.map(({ run }) => run ?? '').join('\n')
+
+  test('publishes only what scripts/build-release.sh has built and checked, as in .ci/run', () => {
+    assert.match(commands(jobs.build), /scripts\/build-release\.sh release "\$GITHUB_REF_NAME"/)
+    assert.match(read('.ci/run'), /scripts\/build-release\.sh /)
+    assert.doesNotMatch([jobs.registry, jobs.npm, jobs.github].map(commands).join(), /npm (?:ci|pack|run|exec|install)/)
+  })
+
+  test('gives the job that runs the code of dependencies no permission to publish or to sign', () => {
+    assert.deepEqual(jobs.build.permissions, { contents: 'read' })
+  })
+
+  test('publishes nothing before all tests have passed, and the GitHub release after all else', () => {
+    assert.deepEqual(jobs.registry.needs, ['checks', 'build'])
+    assert.deepEqual(jobs.npm.needs, ['build', 'registry'])
+    assert.deepEqual(jobs.github.needs, ['build', 'npm'])
+  })
+})
+
+test('the package contains the systemd unit, and docs/operations.md installs it from there', () => {
+  const unit = 'deploy/systemd/elastauth.service'
+  assert.ok((JSON.parse(read('package.json')) as { files: string[] }).files.includes(unit))
+  assert.ok(
+    read('docs/operations.md').includes(
+      `install -m 0644 "$(npm root --global)/elastauth/${unit}" /etc/systemd/system/`,
+    ),
+  )
+})
+
+type Jobs = Readonly<Record<'checks' | 'build' | 'registry' | 'npm' | 'github', Job>>
+
+interface Job {
+  readonly needs?: readonly string[]
+  readonly permissions: Readonly<Record<string, string>>
+  readonly steps: readonly { readonly run?: string }[]
+}
+
+function tagsOf(version: string, released: readonly string[]): Record<string, string> {
+  const input = released.map((tag) => `${tag}\n`).join('')
+  const { stdout, stderr } = spawnSync('scripts/release-tags.sh', [version], { input, encoding: 'utf8' })
+  assert.equal(stderr, '')
+  return Object.fromEntries(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('=') as [string, string]),
+  )
+}
