@@ -7,11 +7,11 @@ const maxBytes = 16 * 1024 * 1024
 /** The path of a file with one or more PEM certificates. Other text in the file is a comment (RFC 7468, section 2). */
 export const certificateFile = fileWith((text) => {
   const blocks = text.match(certificateBlock) ?? []
-  if (blocks.length === 0) return { problem: 'holds no certificate', fix: 'name a PEM file (BEGIN CERTIFICATE)' }
+  if (blocks.length === 0) return { problem: 'contains no certificate', fix: 'name a PEM file (BEGIN CERTIFICATE)' }
   const invalidIndex = blocks.findIndex((block) => !isCertificate(block))
   if (invalidIndex === -1) return undefined
   return {
-    problem: `holds a certificate that cannot be read, number ${invalidIndex + 1}`,
+    problem: `contains a certificate that cannot be read, number ${invalidIndex + 1}`,
     fix: 'copy its complete PEM text',
   }
 })
@@ -22,10 +22,10 @@ const certificateBlock = /-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*(?:--
 /** The path of a file with a PEM private key. */
 export const privateKeyFile = fileWith((text) => {
   if (isEncryptedKey(text)) {
-    return { problem: 'holds an encrypted private key', fix: 'decrypt it, e.g. with `openssl pkey`, and keep PEM' }
+    return { problem: 'contains an encrypted private key', fix: 'decrypt it, e.g. with `openssl pkey`, and keep PEM' }
   }
   if (isPrivateKey(text)) return undefined
-  return { problem: 'holds no readable private key', fix: 'name a PEM file (BEGIN PRIVATE KEY)' }
+  return { problem: 'contains no readable private key', fix: 'name a PEM file (BEGIN PRIVATE KEY)' }
 })
 
 /** Whether a private key needs a passphrase, in PKCS #8 or in OpenSSL's former format. */

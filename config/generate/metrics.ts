@@ -4,11 +4,12 @@ const head = `# Metrics
 
 <!-- Generated from src/observability/metrics/definitions.ts by \`npm run docs\`. Do not edit. -->
 
-With \`enable_metrics: true\`, elastauth serves the metrics below for Prometheus, and those of Node.js and the process
-(\`process_open_fds\`, \`nodejs_eventloop_lag_p99_seconds\` and others). [Operations](operations.md#metrics) says where, and who may read them.
+This page says what each metric counts. With \`enable_metrics: true\`, elastauth serves these metrics for Prometheus, and those of Node.js and the process
+(\`process_open_fds\`, \`nodejs_eventloop_lag_p99_seconds\` and others). [Operations](operations.md#metrics) says where, who may read them, and which
+alerts use them.
 
 - Histograms have the series \`…_bucket{le}\`, \`…_sum\` and \`…_count\`.
-- A series whose label values are listed here begins at 0. Any other begins when it is first counted.
+- A metric whose label values are all listed here has all its series from the start, with the value 0. Any other series begins when it is first counted.
 - In auth-only mode, requests are sub-requests: a user who opens one page of Kibana causes dozens.
 `
 
@@ -19,7 +20,7 @@ const sections: readonly Readonly<{ title: string; text?: string; belongs: (defi
       ['proxy', 'In proxy mode'],
       ['redis', 'With Redis (`cache.type: redis`)'],
       ['oidc', 'With OpenID Connect'],
-      ['login', 'With sign-in through elastauth (`oidc.login: true`)'],
+      ['login', 'With sign-in through elastauth (`oidc.login` or `users.login`)'],
       ['audit', 'With an audit log'],
     ] satisfies [Feature, string][]
   ).map(([feature, title]) => ({

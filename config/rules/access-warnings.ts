@@ -22,7 +22,7 @@ function checkServiceAccount({ elasticsearch: { username } }: Config): string[] 
   ]
 }
 
-/** Without TLS, a machine in between can read the password of the service account, or those of users. */
+/** Without TLS, a machine on the network path can read the password of the service account, or those of users. */
 function checkPlainHttp({ elasticsearch: { hosts, dry_run }, proxy }: Config): string[] {
   const routes = proxy.routes.map(({ auth, credential, upstreams }) =>
     auth === 'required' && credential === 'user' ? upstreams : [],
@@ -40,7 +40,7 @@ function checkPlainHttp({ elasticsearch: { hosts, dry_run }, proxy }: Config): s
   if (remote.length === 0) return []
   const list = remote.map(([url, key]) => `${url} (${key})`).join(', ')
   return [
-    `${list} ${remote.length === 1 ? 'is' : 'are'} not https: a machine in between can read the credentials that elastauth sends there.`,
+    `${list} ${remote.length === 1 ? 'is' : 'are'} not https: a machine on the network path can read the credentials that elastauth sends there.`,
   ]
 }
 

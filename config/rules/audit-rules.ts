@@ -14,7 +14,7 @@ export function checkAudit({ audit, proxy }: Config): (RuleViolation | false)[] 
       !proxy.enabled &&
       violation(
         'audit.requests',
-        'is true without proxy mode, in which elastauth does not see the requests themselves',
+        'is true, but only proxy mode sees the requests of clients',
         'set proxy.enabled: true, or remove audit.requests',
         'proxy.enabled',
       ),
@@ -22,7 +22,12 @@ export function checkAudit({ audit, proxy }: Config): (RuleViolation | false)[] 
       (name) =>
         elasticsearch.api_key === null &&
         (elasticsearch[name]?.length ?? 0) > 0 &&
-        violation(`audit.elasticsearch.${name}`, 'is set, but no API key', keyFix, 'audit.elasticsearch.api_key'),
+        violation(
+          `audit.elasticsearch.${name}`,
+          'is set, but audit.elasticsearch.api_key is not',
+          keyFix,
+          'audit.elasticsearch.api_key',
+        ),
     ),
   ]
 }

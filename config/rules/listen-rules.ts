@@ -19,7 +19,7 @@ export function checkListen(config: Config): (RuleViolation | false)[] {
 
 /** Rejects a listener for metrics that do not exist. */
 export function checkMetricsListen({ enable_metrics, metrics }: Config): (RuleViolation | false)[] {
-  const problem = 'is set, but there are no metrics'
+  const problem = 'is set, but enable_metrics is false'
   return [
     metrics.listen !== null &&
       !enable_metrics &&

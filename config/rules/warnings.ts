@@ -24,11 +24,11 @@ export function findWarnings(config: Config, isSet: (key: string) => boolean): s
     ],
     [
       elasticsearch.insecure_skip_verify,
-      'elasticsearch.insecure_skip_verify is true: a machine in between can impersonate Elasticsearch and read the password of the service account.',
+      'elasticsearch.insecure_skip_verify is true: a machine on the network path can impersonate Elasticsearch and read the password of the service account.',
     ],
     [
       proxy.enabled && proxy.tls.insecure_skip_verify,
-      'proxy.tls.insecure_skip_verify is true: a machine in between can impersonate the upstream and read the credentials of users.',
+      'proxy.tls.insecure_skip_verify is true: a machine on the network path can impersonate the upstream and read the credentials of users.',
     ],
     ...(['elasticsearch_url', 'routes'] as const).map((name): [boolean, string] => [
       isSet(`proxy.${name}`) && !isSet('proxy.enabled'),
@@ -64,7 +64,7 @@ export function findWarnings(config: Config, isSet: (key: string) => boolean): s
     ],
     [
       hasOidc && oidc.allow_http,
-      'oidc.allow_http is true: a machine in between can read tokens and the client secret, or impersonate the provider.',
+      'oidc.allow_http is true: a machine on the network path can read tokens and the client secret, or impersonate the provider.',
     ],
   ]
   if (expiry !== undefined && expiry.getTime() < Date.now()) {

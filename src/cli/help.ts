@@ -5,7 +5,8 @@ Commands
   serve                  start the server (default)
   config check           check the configuration and list all faults; with
                          --connect, also try Elasticsearch and its roles,
-                         Redis, the OpenID provider and upstreams
+                         Redis, the OpenID provider and upstreams; exits with
+                         0 if there is none, otherwise 1
   doctor                 find out what is wrong with the configuration, the running
                          elastauth and the servers, and say what to do; exits with 0,
                          1 if there are only warnings, or 2 if a check has failed
@@ -22,11 +23,13 @@ Commands
   users show NAME        show one of them, with API keys and sessions
   users revoke NAME      end the sessions, tokens and password of a user; --disable also
                          disables the user, --api-keys invalidates the API keys; then
-                         verify that no credential of the user works; exits with 0 or 1
+                         verify that no credential of the user works; exits with 0 if
+                         none does, otherwise 1
   users enable NAME      enable a disabled user
   users prune            apply user_retention now: disable and delete inactive users
-  audit verify FILE ...  verify the records of an audit log, the oldest file first
-  health                 check a running elastauth; exits with 0 or 1
+  audit verify FILE ...  verify the records of an audit log, the oldest file first; exits
+                         with 0 if they are intact, 1 if not, or 2 if it cannot verify
+  health                 check a running elastauth; exits with 0 if it responds, otherwise 1
   hash-password          ask for a password, or read a line from a pipe, and print
                          its hash for users.path
   --generateKey          print a new secret key

@@ -47,7 +47,8 @@ type Managed = Readonly<{ username: string; state: ManagedState }>
 
 /** Several, because an administrator may just have changed the password of one. */
 async function tryCredentials(managed: readonly Managed[], keys: Keyring, users: Users): Promise<Finding> {
-  if (managed.length === 0) return ok('no managed user has signed in recently, so no credential was tried')
+  if (managed.length === 0)
+    return ok('no enabled managed user with roles has a current password, so no credential was tried')
   for (const { username, state } of managed) {
     const password = keys.password(state.key_id, username, state.created, state.version)
     if ((await users.authenticate(username, password)) !== undefined)

@@ -65,7 +65,7 @@ const table = {
   'user.name': {
     type: 'keyword',
     on: 'requests, events of a user',
-    meaning: 'the user, if known; also of a denied request',
+    meaning: 'the user, if known, even if the request was denied',
   },
   'user.target.name': {
     type: 'keyword',
@@ -75,7 +75,7 @@ const table = {
   'elastauth.provider': {
     type: 'keyword',
     on: '`user_signed_in`',
-    meaning: 'the provider of the identity, as `/elastauth/whoami` shows it: `oidc`',
+    meaning: 'the provider of the identity, as `/elastauth/whoami` shows it: `oidc`, or `users` for the sign-in form',
   },
   'elastauth.credential.realm': {
     type: 'keyword',
@@ -101,14 +101,18 @@ const table = {
   'user.group.name': {
     type: 'keyword',
     on: '`user_signed_in`, writes of a user',
-    meaning: 'the same for groups',
+    meaning: 'the groups, under the same conditions as `user.roles`',
   },
   'user.changes.roles': {
     type: 'keyword',
     on: 'writes of a user',
     meaning: 'the roles that were written, if they or the groups are new; empty after `user_denied`',
   },
-  'user.changes.group.name': { type: 'keyword', on: 'writes of a user', meaning: 'the same for groups' },
+  'user.changes.group.name': {
+    type: 'keyword',
+    on: 'writes of a user',
+    meaning: 'the groups, under the same conditions as `user.changes.roles`',
+  },
   'elastauth.changed_keys': {
     type: 'keyword',
     on: '`configuration_reloaded`',

@@ -12,7 +12,7 @@ export function readPem(path: string | null): string | undefined {
  */
 export function readCa(path: string | null): string | undefined {
   const text = readPem(path)
-  if (text !== undefined && !isCertificate(text)) throw new Error(`${path} holds no certificate that can be read`)
+  if (text !== undefined && !isCertificate(text)) throw new Error(`${path} contains no certificate that can be read`)
   return text
 }
 

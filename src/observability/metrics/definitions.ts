@@ -81,7 +81,7 @@ const duration = {
 const active = { type: 'gauge', help: 'Requests in progress, without open tunnels.' } as const
 const authentications = {
   type: 'counter',
-  help: 'Authentications of requests.',
+  help: 'Requests whose user was authenticated (success) or not (failure).',
   labels: { result: ['success', 'failure'] },
 } as const
 const lookups = {
@@ -111,7 +111,7 @@ export const definitions = {
   },
   elastauth_key_conflicts_total: {
     type: 'counter',
-    help: 'Requests rejected because the user is managed with an unknown secret key.',
+    help: 'Requests rejected with key_conflict: the user is managed with a secret key that this installation does not know.',
   },
   elastauth_password_hash_rejections_total: {
     type: 'counter',
@@ -234,13 +234,13 @@ export const definitions = {
 
   elastauth_sign_ins_total: {
     type: 'counter',
-    help: 'Sign-ins that came back from the provider. denied: the provider refused the user.',
+    help: 'Sign-ins that a provider has sent back, or that were tried with the form. denied: the provider denied the sign-in; failure: any other failure, with the form a wrong username or password.',
     labels: { result: ['success', 'denied', 'failure'] },
     needs: 'login',
   },
   elastauth_sign_outs_total: {
     type: 'counter',
-    help: 'Sessions ended by a sign-out at elastauth or at the provider, or by an administrator.',
+    help: 'Sessions ended by a sign-out at elastauth, on the account page, at the provider, or by an administrator.',
     labels: { by: ['user', 'provider', 'administrator'] },
     needs: 'login',
   },
@@ -264,7 +264,7 @@ export const definitions = {
   },
   elastauth_audit_events_dropped_total: {
     type: 'counter',
-    help: 'Events of the audit log that were dropped, because the sink was down for too long, or rejected.',
+    help: 'Events of the audit log that were lost, because the sink was down for too long or rejected them.',
     labels: { sink: auditSinks },
     needs: 'audit',
   },

@@ -13,7 +13,7 @@ test('metrics.listen accepts one address or a list, and is not set by default', 
 
 test('metrics.listen is a fault without enable_metrics, and the message says how to correct it', () => {
   assert.deepEqual(faults('metrics: { listen: ":9100" }'), [
-    '3 metrics.listen is set, but there are no metrics: set enable_metrics: true, or remove it',
+    '3 metrics.listen is set, but enable_metrics is false: set enable_metrics: true, or remove it',
   ])
 })
 
