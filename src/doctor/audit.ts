@@ -88,8 +88,9 @@ function accountHint(): string | undefined {
   return process.getuid?.() === 0 ? 'root may write to any file: run this as the account of elastauth' : undefined
 }
 
-const template = 'create the index template in docs/audit.md, then roll the data stream over'
-const newKey = 'create an API key as docs/audit.md says, and set it as audit.elasticsearch.api_key'
+const template = "create the index template from elastauth's page about the audit log, then roll the data stream over"
+const newKey =
+  "create an API key as elastauth's page about the audit log says, and set it as audit.elasticsearch.api_key"
 
 /** @param stream `absent` if it does not exist yet, `invisible` if the API key may not see it */
 export function judgeDataStream(
