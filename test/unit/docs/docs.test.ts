@@ -20,8 +20,10 @@ test('docs/errors.md lists every error code with its status', () => {
 
 test('docs/dependencies.md gives a reason for every dependency', () => {
   const { dependencies, devDependencies } = JSON.parse(read('package.json'))
+  const site = JSON.parse(read('site/package.json'))
   const text = read('docs/dependencies.md')
-  for (const name of Object.keys({ ...dependencies, ...devDependencies })) assert.ok(text.includes(`\`${name}\``), name)
+  const names = Object.keys({ ...dependencies, ...devDependencies, ...site.devDependencies, ...site.overrides })
+  for (const name of names) assert.ok(text.includes(`\`${name}\``), name)
 })
 
 test('the image has the same Node version as the tests', () => {
