@@ -21,12 +21,18 @@ export type BrowserKit = Readonly<{
   stop: () => Promise<void>
 }>
 
-/** @param keepsPages whether the back button may show a page as it was left (bfcache), which Playwright turns off */
-export async function startBrowser({ keepsPages = false } = {}): Promise<BrowserKit> {
+export type BrowserOptions = Readonly<{
+  /** Whether the back button may show a page as it was left (bfcache), which Playwright turns off. */
+  keepsPages?: boolean
+  /** More arguments for Chromium. */
+  args?: readonly string[]
+}>
+
+export async function startBrowser({ keepsPages = false, args: more = [] }: BrowserOptions = {}): Promise<BrowserKit> {
   const executablePath = findChromium()
   if (executablePath === undefined) throw new Error('there is no chromium on the PATH')
   // For containers, which often run as root and have a small /dev/shm.
-  const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking']
+  const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking', ...more]
   const ignoreDefaultArgs = keepsPages ? ['--disable-back-forward-cache'] : []
   const browser = await chromium.launch({ executablePath, args, ignoreDefaultArgs, timeout: pageTimeoutMs })
   return Object.freeze({

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Starts an example with Docker Compose, sends a browser through it, and removes it. For CI, and by hand.
+#   scripts/run-journey.sh EXAMPLE [DIRECTORY]     a failure leaves in DIRECTORY a screenshot, a trace and what was logged
+# ELASTIC_VERSION is the version of Elasticsearch and Kibana. KEEP=1 leaves the example running.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+example=${1:?usage: run-journey.sh EXAMPLE [DIRECTORY]}
+output=${2:-journey}
+index=journey
+text='hello from the journey'
+scratch=$(mktemp -d)
+
+compose() { docker compose --project-directory "examples/$example" "$@"; }
+
+cleanup() {
+  code=$?
+  if [ "$code" -ne 0 ]; then
+    mkdir -p "$output"
+    # The passwords and keys are only in files, and no service logs them.
+    compose logs --no-color --timestamps >"$output/compose.log" 2>&1 || true
+    compose ps --all >"$output/compose-ps.txt" 2>&1 || true
+    echo "run-journey.sh: $example failed; see $output" >&2
+  fi
+  if [ "${KEEP:-}" != 1 ]; then compose down --volumes --timeout 20 >/dev/null 2>&1 || true; fi
+  rm -rf "$scratch"
+  exit "$code"
+}
+trap cleanup EXIT
+
+# secret SERVICE FILE: images without a shell have no cat either
+secret() {
+  compose cp "$1:/secrets/$2" "$scratch/$1-$2" >/dev/null 2>&1
+  cat "$scratch/$1-$2"
+}
+
+# add_document: with the password of elastic, which stays in the container
+add_document() {
+  # shellcheck disable=SC2016 # the shell in the container expands it
+  compose exec -T elasticsearch bash -c '
+    ca=config/secrets/ca.crt
+    printf "user = \"elastic:%s\"\n" "$(cat config/secrets/elastic-password)" |
+      curl --config - --silent --show-error --fail --output /dev/null --cacert "$ca" --request PUT \
+        --header "Content-Type: application/json" --data "$1" "https://localhost:9200/$0/_doc/1?refresh=true"' \
+    "$index" "{\"message\":\"$text\"}"
+}
+
+# journey KIND LOGIN USER PASSWORD [ARGUMENTS]
+journey() {
+  echo "--- $example: $2 signs in ($1)"
+  JOURNEY_PASSWORD=$4 PATH="$PWD/node_modules/.bin:$PATH" node test/journeys/main.ts \
+    --url https://kibana.elastauth.localhost:8443 --sign-in "$1" --login "$2" --user "$3" \
+    --index "$index" --text "$text" --ca "$scratch/ca.crt" --output "$output/$3" "${@:5}"
+}
+
+compose up --build --detach --wait --wait-timeout 900
+case $example in
+  traefik-authelia)
+    secret traefik ca.crt >"$scratch/ca.crt"
+    add_document
+    journey authelia alice alice "$(secret authelia alice)" --sign-in-url https://auth.elastauth.localhost:8443
+    ;;
+  standalone-kibana)
+    secret elastauth ca.crt >"$scratch/ca.crt"
+    add_document
+    journey dex alice@example.com alice "$(secret dex alice)" --sign-in-url https://id.elastauth.localhost:5556
+    # carol may only read: her Discover uses the data view that alice's has created.
+    journey form carol carol "$(secret elastauth carol)"
+    ;;
+  *)
+    echo "run-journey.sh: $example has no journey: it starts, and that is all" >&2
+    ;;
+esac
+
+if compose logs --no-log-prefix elastauth | grep -E '"log.level":"(error|fatal)"'; then
+  echo "run-journey.sh: elastauth has logged errors" >&2
+  exit 1
+fi
+echo "$example: OK"

@@ -1,0 +1,66 @@
+import type { Page } from 'playwright-core'
+
+/** The sign-in page of a product, as CSS selectors. */
+export type SignInPage = Readonly<{
+  /** A link to the page, if another one comes first. */
+  link?: string
+  username: string
+  password: string
+  submit: string
+  /** Says why a sign-in has failed. */
+  alert: string
+  /** What a user without a session sees who opens Kibana. */
+  asksFor: string
+  /** What users see when they have signed out. */
+  signedOut: string
+}>
+
+const ownForm = {
+  username: 'input[name=username]',
+  password: 'input[name=password]',
+  submit: 'main form button',
+  alert: '[role=alert]',
+  asksFor: 'input[name=username]',
+  signedOut: 'h1:text-is("You are signed out")',
+}
+
+export const signInPages: Readonly<Record<string, SignInPage>> = {
+  // authelia/authelia: internal/suites/action_login.go, verify_notification_displayed.go
+  authelia: {
+    username: '#username-textfield',
+    password: '#password-textfield',
+    submit: '#sign-in-button',
+    alert: '.notification',
+    asksFor: '#username-textfield',
+    signedOut: '#username-textfield',
+  },
+  // dexidp/dex: web/templates/password.html
+  dex: {
+    link: 'main a[href*="with=provider"]',
+    username: '#login',
+    password: '#password',
+    submit: '#submit-login',
+    alert: '#login-error',
+    asksFor: ownForm.asksFor,
+    signedOut: ownForm.signedOut,
+  },
+  // src/endpoints/html/sign-in.ts, sign-out.ts
+  form: ownForm,
+}
+
+type Person = Readonly<{ url: string; login: string; password: string }>
+
+/** Opens Kibana, which leads to the sign-in page, and back. */
+export async function signIn(page: Page, form: SignInPage, { url, login, password }: Person): Promise<void> {
+  await page.goto(`${url}/app/discover`)
+  if (form.link !== undefined) await page.locator(form.link).click()
+  await page.locator(form.username).fill(login)
+  await page.locator(form.password).fill(password)
+  await page.locator(form.submit).click()
+  const alert = page.locator(form.alert)
+  const rejected = alert.waitFor().then(async () => {
+    throw new Error(`the sign-in page says: ${await alert.innerText()}`)
+  })
+  rejected.catch(() => {}) // after a sign-in, it ends with the page
+  await Promise.race([page.waitForURL(`${url}/app/**`), rejected])
+}
