@@ -18,7 +18,7 @@ export type LogOptions = Readonly<{
  */
 export async function createLog({ level, format, destination = openLogOutput() }: LogOptions): Promise<Logger> {
   const isText = format === 'text' || (format === 'auto' && isatty(1))
-  return pino(
+  const log = pino(
     {
       level,
       base: { 'ecs.version': '8.17', 'service.name': 'elastauth' },
@@ -28,7 +28,23 @@ export async function createLog({ level, format, destination = openLogOutput() }
     },
     isText ? (await import('./log-text.ts')).asText(destination) : destination,
   )
+  return Object.assign(log, { [symbols.asJsonSym]: formatLine })
 }
+
+/**
+ * Replaces pino's function that formats a line: one call of `JSON.stringify` takes less time than to concatenate a line from
+ * forty strings, and the resulting string takes less time to write. Serializers and redaction, which no logger here uses,
+ * have no effect.
+ */
+function formatLine(this: LineParts, fields: object, message = '', level: number, time: string): string {
+  const start = `${this[symbols.lsCacheSym][level]}${time}${this[symbols.chindingsSym]}`
+  return `${start},${JSON.stringify({ ...fields, message }).slice(1)}\n`
+}
+
+const { symbols } = pino
+
+/** The fields that a logger formats once: the level and its own fields. */
+type LineParts = Readonly<{ [symbols.lsCacheSym]: readonly string[]; [symbols.chindingsSym]: string }>
 
 /** Formats the time at most once per millisecond, because there may be several requests in a millisecond. */
 function createTimestamp(): () => string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
+import { pino } from 'pino'
 import { createLog } from '../../../src/observability/log.ts'
 
 async function create(format: 'json' | 'text', level = 'info') {
@@ -66,4 +67,34 @@ test('the log writes nothing below its level', async () => {
   log.warn('x')
   log.error('y')
   assert.equal(JSON.parse(written.text).message, 'y')
+})
+
+test('a JSON log line has the same bytes as with the formatter of pino', async () => {
+  const { log, written } = await create('json')
+  const fields = {
+    absent: undefined,
+    number: 1.5,
+    notFinite: Number.NaN,
+    isTrue: true,
+    nothing: null,
+    method: () => {},
+    list: ['a', 'b"'],
+    object: { inner: 'x' },
+    empty: '',
+    escaped: '"\\\n\u0001\u007f',
+    long: '"'.repeat(100),
+    'not ASCII "é': 'ü€😀',
+    'half of a pair': '\ud83d',
+  }
+  log.child({ own: 'field' }).error(fields, 'a "message"')
+  log.info('only a message')
+
+  const expected: string[] = []
+  const destination = { write: (line: string) => void expected.push(line) }
+  const base = { 'ecs.version': '8.17', 'service.name': 'elastauth' }
+  const formatters = { level: (label: string) => ({ 'log.level': label }) }
+  const reference = pino({ base, formatters, messageKey: 'message', timestamp: () => ',"@timestamp":""' }, destination)
+  reference.child({ own: 'field' }).error(fields, 'a "message"')
+  reference.info('only a message')
+  assert.equal(written.text.replaceAll(/"@timestamp":"[^"]+"/g, '"@timestamp":""'), expected.join(''))
 })
