@@ -57,6 +57,20 @@ telemetry.optIn: false
 YAML
 }
 
+# redis POLICY: its configuration, with the password that elastauth reads. What to evict if the memory is full: noeviction if it
+# holds sessions.
+redis() {
+  secret elastauth/redis-password
+  cp elastauth/redis-password redis/password
+  cat >redis/redis.conf <<CONF
+requirepass $(cat redis/password)
+# Redis needs no persistence. 64 MB are enough for more than 100,000 users of 300 bytes, or 10,000 sessions.
+save ""
+maxmemory 64mb
+maxmemory-policy $1
+CONF
+}
+
 # authelia: its secrets, and the users alice and bob
 authelia() {
   for name in session storage reset alice bob; do secret "authelia/$name"; done

@@ -16,16 +16,8 @@ kibana https://kibana.elastauth.localhost:8443
 secret elastauth/secret-key
 secret elastauth/elasticsearch-password
 secret elastauth/proxy-secret
-secret elastauth/redis-password
 
-cat >redis/redis.conf <<CONF
-requirepass $(cat elastauth/redis-password)
-# Redis needs no persistence. At 300 bytes per user, 64 MB are enough for more than 100,000 users.
-save ""
-maxmemory 64mb
-maxmemory-policy volatile-lru
-CONF
-cp elastauth/redis-password redis/password
+redis volatile-lru
 
 cat >traefik/proxy-secret.yml <<YAML
 http:

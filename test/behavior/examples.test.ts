@@ -25,6 +25,7 @@ const isComposeFile = new Ajv({ strict: false, validateFormats: false }).compile
 /** The warnings that an example causes deliberately. */
 const expectedWarnings: Readonly<Record<string, RegExp>> = {
   'local-dev': /^warning: static\.allow_remote is true: .*\nwarning: .*\bhttp:\/\/kibana:5601 .* are not https: .*\n$/,
+  'keycloak-proxy': /^warning: http:\/\/kibana:5601 \(proxy\.routes\[0\]\) is not https: .*\n$/,
   'standalone-kibana': /^warning: http:\/\/kibana:5601 \(proxy\.routes\[0\]\) is not https: .*\n$/,
 }
 

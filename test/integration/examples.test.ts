@@ -13,6 +13,8 @@ import type { Elasticsearch } from '../support/elasticsearch/node.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { environmentOf, pathOf, readCompose, runSetup } from '../support/example.ts'
 import { type Gateway, logIn, startGateway } from '../support/gateway.ts'
+import { startOidcProvider } from '../support/oidc/provider.ts'
+import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { findFreePort } from '../support/port.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { signInWithForm } from '../support/sign-in-form.ts'
@@ -24,6 +26,14 @@ import { skipWithout } from './interop/skip-without.ts'
 
 type HttpsResponse = Readonly<{ status: number | undefined; headers: IncomingHttpHeaders; body: string }>
 
+type Realm = Readonly<{
+  realm: string
+  users: readonly Readonly<{ username: string; credentials: readonly [{ value: string }] }>[]
+  clients: readonly [
+    Readonly<{ clientId: string; secret: string; redirectUris: string[]; attributes: Record<string, string> }>,
+  ]
+}>
+
 const elasticsearch = await useElasticsearch()
 
 /** Starts the example's elastauth with its own files and accounts, but other addresses than in its compose file. */
@@ -31,6 +41,35 @@ async function startExample(example: string, flags: Record<string, string>, fold
   const gateway = await startGateway({
     flags: { config: pathOf(example, 'elastauth.yml'), 'elasticsearch.hosts': elasticsearch.node.url, ...flags },
     env: { ...environmentOf(example, folder), ELASTAUTH_SECRET_KEY: '' },
+  })
+  after(() => gateway.stop())
+  return gateway
+}
+
+/** As startExample, but without TLS of its own, since the client of these tests does not trust the example's CA. */
+async function startWithoutTls(
+  example: string,
+  folder: string,
+  flags: Record<string, string> = {},
+  added: Record<string, string> = {},
+) {
+  const { url } = elasticsearch.node
+  const environment = Object.entries({ ...environmentOf(example, folder), ...added })
+  const isReplaced = (name: string) => name.includes('_TLS_') || name.replace(/_FILE$/, '') in added
+  const config = pathOf(example, 'elastauth.yml')
+  const gateway = await startGateway({
+    flags: {
+      config,
+      'elasticsearch.hosts': url,
+      'proxy.elasticsearch_url': url,
+      'proxy.tls.enabled': 'false',
+      ...flags,
+    },
+    env: {
+      ...Object.fromEntries(environment.filter(([name]) => !isReplaced(name))),
+      ...added,
+      ELASTAUTH_SECRET_KEY: '',
+    },
   })
   after(() => gateway.stop())
   return gateway
@@ -189,19 +228,109 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
   test('standalone-kibana: carol signs in with the form and the password that setup.sh has generated', async () => {
     const folder = prepare('standalone-kibana')
     const password = readFileSync(join(folder, 'elastauth/carol'), 'utf8').trim()
-    // Without TLS of its own, since the test's client does not trust the example's CA.
-    const environment = Object.entries(environmentOf('standalone-kibana', folder))
-    const env = Object.fromEntries(environment.filter(([name]) => !name.includes('_TLS_')))
-    const { url } = elasticsearch.node
-    const config = pathOf('standalone-kibana', 'elastauth.yml')
-    const gateway = await startGateway({
-      flags: { config, 'elasticsearch.hosts': url, 'proxy.elasticsearch_url': url, 'proxy.tls.enabled': 'false' },
-      env: { ...env, ELASTAUTH_SECRET_KEY: '' },
-    })
-    after(() => gateway.stop())
+    const gateway = await startWithoutTls('standalone-kibana', folder)
     const { agent } = await signInWithForm(gateway.url, 'carol', { password })
     const { username, roles } = JSON.parse(await (await agent.request(`${gateway.url}/_security/_authenticate`)).text())
     assert.deepEqual([username, roles], ['carol', ['viewer']])
+  })
+
+  test('keycloak-proxy: users are redirected to Keycloak, as the client of its realm, with redirect URIs, PKCE and a secret that the realm has', async () => {
+    const folder = prepare('keycloak-proxy')
+    const read = (path: string) => readFileSync(join(folder, path), 'utf8')
+    const realm = JSON.parse(read('keycloak-import/elastauth-realm.json')) as Realm
+    const [client] = realm.clients
+    const gateway = await startExample('keycloak-proxy', {}, folder)
+    const { status, headers } = await getOverTls(`${gateway.url}/app/home`, read('elastauth/ca.crt'), {
+      host: 'kibana.elastauth.localhost:8443',
+      accept: 'text/html',
+    })
+    assert.equal(status, 302)
+    const { origin, pathname, searchParams } = new URL(headers.location!)
+    const hostname = /^hostname=(.*)$/m.exec(read('keycloak/keycloak.conf'))![1]
+    assert.equal(origin + pathname, `${hostname}/realms/${realm.realm}/protocol/openid-connect/auth`)
+    assert.equal(searchParams.get('client_id'), client.clientId)
+    assert.deepEqual(client.redirectUris, [searchParams.get('redirect_uri')])
+    assert.equal(client.attributes['pkce.code.challenge.method'], searchParams.get('code_challenge_method'))
+    assert.equal(client.secret, read('elastauth/client-secret').trim())
+    const { oidc } = parse(readFileSync(pathOf('keycloak-proxy', 'elastauth.yml'), 'utf8'))
+    assert.equal(client.attributes['post.logout.redirect.uris'], oidc.post_logout_redirect_url)
+    // Keycloak reaches elastauth by this name and port, which its certificate is for.
+    const backChannel = new URL(client.attributes['backchannel.logout.url']!)
+    const logout = await getOverTls(`${gateway.url}${backChannel.pathname}`, read('elastauth/ca.crt'), {
+      host: backChannel.host,
+    })
+    assert.equal(logout.status, 405)
+    const users = Object.fromEntries(realm.users.map(({ username, credentials }) => [username, credentials[0].value]))
+    assert.deepEqual(users, { alice: read('keycloak/alice').trim(), bob: read('keycloak/bob').trim() })
+  })
+
+  test('keycloak-proxy: alice signs in with the claims that Keycloak sends, stays signed in when elastauth restarts, and has her roles in Elasticsearch', {
+    skip: skipWithoutRedis(),
+  }, async () => {
+    const folder = prepare('keycloak-proxy')
+    const read = (path: string) => readFileSync(join(folder, path), 'utf8').trim()
+    const redis = await startRedis({
+      config: read('redis/redis.conf').split('\n'),
+      client: { password: read('redis/password') },
+    })
+    const idp = await startOidcProvider()
+    after(() => Promise.all([redis.stop(), idp.stop()]))
+    // As Keycloak 26.7 sends them.
+    idp.accounts.set('alice', {
+      email_verified: true,
+      name: 'Alice Admin',
+      groups: ['admins', 'users'],
+      preferred_username: 'alice',
+      given_name: 'Alice',
+      family_name: 'Admin',
+      email: 'alice@example.com',
+      realm_access: { roles: ['offline_access', 'uma_authorization', 'users', 'default-roles-elastauth'] },
+    })
+    const listen = `127.0.0.1:${await findFreePort()}`
+    const url = `http://${listen}`
+    idp.register(url)
+    const start = async (flags: Record<string, string> = {}) => {
+      const gateway = await startWithoutTls(
+        'keycloak-proxy',
+        folder,
+        {
+          listen,
+          'cache.redis_host': redis.address,
+          'oidc.issuer': idp.issuer,
+          'oidc.authorization_endpoint': `${idp.issuer}/auth`,
+          'oidc.end_session_endpoint': `${idp.issuer}/session/end`,
+          'oidc.token_endpoint': `${idp.issuer}/token`,
+          'oidc.jwks_uri': `${idp.issuer}/jwks`,
+          'oidc.post_logout_redirect_url': `${url}/elastauth/signed-out`,
+          ...flags,
+        },
+        { ELASTAUTH_OIDC_CLIENT_SECRET: idp.clientSecret },
+      )
+      return gateway
+    }
+    const agent = createUserAgent()
+    const whoIs = async (visitor: UserAgent) => {
+      const { body } = await visitor.visit(`${url}/_security/_authenticate`, 'alice')
+      const { username, roles, email } = JSON.parse(body) as { username: string; roles: string[]; email: string }
+      return { username, email, roles: roles.toSorted() }
+    }
+    const alice = {
+      username: 'alice',
+      email: 'alice@example.com',
+      roles: ['kibana_admin', 'monitoring_user', 'viewer'],
+    }
+
+    const first = await start()
+    assert.deepEqual(await whoIs(agent), alice)
+    await first.stop()
+    const second = await start()
+    const signIns = idp.calls('authorization')
+    assert.deepEqual(await whoIs(agent), alice)
+    assert.equal(idp.calls('authorization'), signIns)
+    await second.stop()
+
+    await start({ 'oidc.claim_mappings.groups': 'realm_access.roles' })
+    assert.deepEqual(await whoIs(createUserAgent()), { ...alice, roles: ['viewer'] })
   })
 
   test('local-dev with CONFIG=sign-in: two users sign in with the form, and only one of them may create an index', async () => {
