@@ -4,7 +4,7 @@ import type { Config } from '../../config/schema.ts'
 import { auditElasticsearchOptions } from '../app/options/audit.ts'
 import { explainFileError } from '../audit/file.ts'
 import { createCommandClient } from '../es/command-client.ts'
-import { createDataStreamChecks, type DataStream, type IndexPrivileges } from '../es/data-stream.ts'
+import { createDataStreamChecks, type IndexPrivileges } from '../es/data-stream.ts'
 import { asGatewayError } from '../http/errors.ts'
 import { type Check, deadlineMs, type Finding, failure, failureOf, ok, warning } from './check.ts'
 
@@ -21,15 +21,15 @@ export function auditChecks(config: Config): { checks: Check[]; close: () => voi
   const settings = auditElasticsearchOptions(config)
   const timeoutMs = Math.min(settings.timeoutMs, deadlineMs - 500)
   const { client, call, close } = createCommandClient({ ...settings, timeoutMs })
-  const { readPrivileges, readDataStream } = createDataStreamChecks(client, call, elasticsearch.data_stream)
+  const { readPrivileges, readIndexMode } = createDataStreamChecks(client, call, elasticsearch.data_stream)
   checks.push({
     id: 'audit.elasticsearch',
     title: 'Audit data stream',
     run: async () => {
       try {
         const privileges = await readPrivileges()
-        const stream = privileges.view_index_metadata ? await readDataStream() : 'invisible'
-        return [judgeDataStream(elasticsearch.data_stream, privileges, stream)].map(withConsequence)
+        const mode = privileges.view_index_metadata ? await readIndexMode() : 'invisible'
+        return withConsequence(judgeDataStream(elasticsearch.data_stream, privileges, mode))
       } catch (error) {
         const isRejected = asGatewayError(error).detail.includes('responded with 401')
         return withConsequence(
@@ -92,24 +92,22 @@ const template = "create the index template from elastauth's page about the audi
 const newKey =
   "create an API key as elastauth's page about the audit log says, and set it as audit.elasticsearch.api_key"
 
-/** @param stream `absent` if it does not exist yet, `invisible` if the API key may not see it */
+/** @param indexMode `absent` if there is no data stream yet, `invisible` if the API key may not see it */
 export function judgeDataStream(
   name: string,
   { create_doc, auto_configure, index, delete: remove, delete_index }: IndexPrivileges,
-  stream: DataStream | 'absent' | 'invisible',
+  indexMode: string | 'absent' | 'invisible',
 ): Finding {
   if (!create_doc) return failure(`the API key may not add documents to ${name}`, newKey)
-  if (stream === 'absent' && !auto_configure)
+  if (indexMode === 'absent' && !auto_configure)
     return failure(`the data stream ${name} does not exist, and the API key may not create it`, newKey)
   if (index || remove || delete_index)
     return warning(`the API key may change or delete records of ${name}, so an attacker who has it may too`, newKey)
-  if (typeof stream === 'object' && stream.indexMode === 'logsdb')
+  if (indexMode === 'logsdb')
     return warning(`${name} has the index mode logsdb: its records cannot be verified after an export`, template)
-  if (typeof stream === 'object' && stream.template === 'logs')
-    return warning(`${name} has Elasticsearch's own template, so field types may be guessed wrong`, template)
-  if (stream === 'absent') return ok(`the API key may create ${name}, which does not exist yet`)
-  if (typeof stream === 'object')
-    return ok(`the API key may add documents to ${name}, whose template is ${stream.template}`)
+  if (indexMode === 'absent') return ok(`the API key may create ${name}, which does not exist yet`)
+  if (indexMode !== 'invisible')
+    return ok(`the API key may add documents to ${name}, which has the index mode ${indexMode}`)
   if (!auto_configure)
     return warning(
       `the API key may add documents to ${name}, but not create it: records are lost unless it exists`,
@@ -117,6 +115,6 @@ export function judgeDataStream(
     )
   return ok(
     `the API key may add documents to ${name}`,
-    'with the privilege view_index_metadata, the template is checked as well',
+    'with the privilege view_index_metadata, the index mode is checked as well',
   )
 }

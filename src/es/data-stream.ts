@@ -1,15 +1,13 @@
 import type { Call } from './call.ts'
 import type { ElasticsearchClient } from './client.ts'
-import { readDataStreams, readIndexPrivileges } from './read-response.ts'
+import { readIndexModes, readIndexPrivileges } from './read-response.ts'
 
 const privileges = ['create_doc', 'auto_configure', 'index', 'delete', 'delete_index', 'view_index_metadata'] as const
 
 export type IndexPrivileges = Readonly<Record<(typeof privileges)[number], boolean>>
 
-export type DataStream = Readonly<{ template: string; indexMode: string | undefined }>
-
 /**
- * What the account of the client may do with a data stream, and how the stream is configured.
+ * What the account of the client may do with a data stream, and how its documents are stored.
  * Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
 export function createDataStreamChecks(client: () => ElasticsearchClient, call: Call, name: string) {
@@ -22,14 +20,15 @@ export function createDataStreamChecks(client: () => ElasticsearchClient, call: 
       }),
 
     /**
-     * Needs the privilege `view_index_metadata`.
-     * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-indices-get-data-stream
+     * The index mode of the last backing index. Needs the privilege `view_index_metadata`.
+     * https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-indices-get-settings
      */
-    readDataStream: (): Promise<DataStream | 'absent'> =>
+    readIndexMode: (): Promise<string | 'absent'> =>
       call('ping', async () => {
-        const path = `/_data_stream/${encodeURIComponent(name)}`
-        const body = await client().transport.request({ method: 'GET', path }, { ignore: [404] })
-        return readDataStreams(body).find((stream) => stream.name === name) ?? 'absent'
+        const path = `/${encodeURIComponent(name)}/_settings/index.mode`
+        const querystring = { flat_settings: true, include_defaults: true }
+        const response = await client().transport.request({ method: 'GET', path, querystring }, { ignore: [404] })
+        return readIndexModes(response).at(-1) ?? 'absent'
       }),
   })
 }

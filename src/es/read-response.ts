@@ -140,13 +140,16 @@ export function readIndexPrivileges<const Name extends string>(
   return found as Record<Name, boolean>
 }
 
-/** @param body of the response to "get data stream", which is an error if there is none */
-export function readDataStreams(body: unknown): { name: string; template: string; indexMode: string | undefined }[] {
-  const streams = isObject(body) && Array.isArray(body.data_streams) ? body.data_streams.filter(isObject) : []
-  return streams.map(({ name, template, index_mode }) => ({
-    ...{ name: String(name), template: String(template) },
-    indexMode: typeof index_mode === 'string' ? index_mode : undefined,
-  }))
+/** @param body of the response to "get settings" with flat settings, which is an error if there is no such index */
+export function readIndexModes(body: unknown): string[] {
+  const indices = isObject(body) && body.error === undefined ? Object.entries(body) : []
+  return indices
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, index]) => {
+      const { settings, defaults } = isObject(index) ? index : {}
+      const mode = { ...(isObject(defaults) && defaults), ...(isObject(settings) && settings) }['index.mode']
+      return typeof mode === 'string' ? mode : 'unknown'
+    })
 }
 
 /** @param body of the response to "get roles" */
