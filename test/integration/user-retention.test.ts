@@ -1,17 +1,24 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LifecycleRules } from '../../src/auth/credentials/lifecycle.ts'
 import { createKeyring } from '../../src/auth/credentials/password.ts'
 import { createPasswordWriter } from '../../src/auth/credentials/password-writer.ts'
 import { createRetention } from '../../src/auth/credentials/retention/retention.ts'
+import { createSharedCache, type SharedCacheOptions } from '../../src/auth/credentials/shared-cache.ts'
 import { noSharedStates } from '../../src/auth/credentials/shared-states.ts'
 import { createApiKeys } from '../../src/es/api-keys.ts'
 import { createCall } from '../../src/es/call.ts'
 import { createElasticsearchClient } from '../../src/es/client.ts'
 import { createPasswordHashing } from '../../src/es/password-hashing.ts'
 import { createUsers } from '../../src/es/users.ts'
+import { createRedis } from '../../src/redis/redis.ts'
+import { runElastauth } from '../behavior/elastauth-command.ts'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, logIn, startGatewayFor, testKey } from '../support/gateway.ts'
+import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+import { eventually } from '../support/wait.ts'
 
 const elasticsearch = await useElasticsearch()
 const [hour, day] = [60 * 60_000, 24 * 60 * 60_000]
@@ -21,7 +28,7 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
     callElasticsearch(elasticsearch.node, path, { method, ...(body !== undefined && { body }) })
 
   /** Applies what is due for these users to a sweep whose clock is ahead, with an account that has only `manage_security`. */
-  async function sweep(aheadMs: number, usernames: readonly string[]) {
+  async function sweep(aheadMs: number, usernames: readonly string[], redis?: RedisServer) {
     await admin('/_security/role/retention-manager', 'PUT', { cluster: ['manage_security'] })
     await admin('/_security/user/retention-manager', 'PUT', { password: 'secret-1', roles: ['retention-manager'] })
     const { url, caCert } = elasticsearch.node
@@ -31,15 +38,17 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
     const hashing = createPasswordHashing('pbkdf2_1000', () => {})
     const keys = createKeyring([testKey])
     const directory = createUsers(() => client, call, hashing)
+    const rules: LifecycleRules = {
+      ...{ expirationMs: hour, rotationPauseMs: 1000, extend: false },
+      ...{ adoptExisting: false, rekey: 'allow', changeIntervalMs: 5000 },
+    }
+    const shared = redis && (await shareThrough(redis, { keys, rules, now: () => Date.now() + aheadMs }))
     const retention = createRetention({
       directory,
       keys,
       preparePassword: createPasswordWriter({ keys, sendsHash: hashing.isOn }),
-      states: noSharedStates,
-      rules: {
-        ...{ expirationMs: hour, rotationPauseMs: 1000, extend: false },
-        ...{ adoptExisting: false, rekey: 'allow', changeIntervalMs: 5000 },
-      },
+      states: shared?.states ?? noSharedStates,
+      rules,
       retention: { disableAfterMs: 12 * hour, deleteAfterMs: 90 * day, invalidateApiKeys: true },
       invalidateApiKeys: createApiKeys(() => client, call).invalidateAll,
       now: () => Date.now() + aheadMs,
@@ -52,7 +61,23 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
       done[username] = stored && retention.dueFor(stored) && (await retention.apply(username))
     }
     await client.close()
+    shared?.close()
     return done
+  }
+
+  /** Shares states as a replica does. */
+  async function shareThrough({ port }: RedisServer, deps: Pick<SharedCacheOptions, 'keys' | 'rules' | 'now'>) {
+    const connection = {
+      servers: { kind: 'standalone', address: { host: '127.0.0.1', port } },
+      ...{ db: 0, timeoutMs: 5000 },
+    } as const
+    const redis = createRedis({ connection, onStateChange: () => {} })
+    await redis.start()
+    const timing = { monotonicNow: () => performance.now(), sleep: (milliseconds: number) => sleep(milliseconds) }
+    return {
+      states: createSharedCache({ ...deps, ...timing, store: redis.store, lockTtlMs: 30_000 }),
+      close: redis.close,
+    }
   }
 
   async function createKey(name: string): Promise<string> {
@@ -108,5 +133,73 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
     assert.deepEqual(await sweep(91 * day, names), { ...none, [away]: 'deleted' })
     assert.equal((await admin(`/_security/user/${away}`)).status, 404)
     assert.deepEqual(await Promise.all(names.slice(1).map(read)), before)
+  })
+
+  test('with Redis, a sweep ends the cached credentials of all replicas, whose next request enables or creates the user, unless an administrator has revoked the user', {
+    skip: skipWithoutRedis(),
+  }, async (context) => {
+    const { node } = elasticsearch
+    const redis = await startRedis()
+    context.after(() => redis.stop())
+    // Without messages, a replica would return what it has cached for an hour.
+    const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address, 'cache.revalidate': '1h' }
+    const start = () => startGatewayFor(node, { flags, env: { ELASTAUTH_SECRET_KEY: testKey } })
+    const replicas = [await start(), await start()]
+    context.after(() => Promise.all(replicas.map((replica) => replica.stop())))
+    const everywhere = (name: string) => Promise.all(replicas.map((replica) => authorize(replica, name)))
+    const [away, gone, revoked] = ['retention-redis-away', 'retention-redis-gone', 'retention-redis-revoked'] as const
+    const names = [away, gone, revoked]
+    const before = new Map<string, string>()
+    for (const name of names) {
+      const all = await everywhere(name)
+      assert.equal(new Set(all.map(({ authorization }) => authorization)).size, 1)
+      before.set(name, all[0]!.authorization!)
+    }
+    const assertAccepted = async (name: string) => {
+      for (const { status, authorization } of await everywhere(name))
+        assert.deepEqual([status, (await logIn(node, authorization!)).status], [200, 200])
+    }
+
+    const absent = [away, revoked]
+    const disabled = { [away]: 'disabled_idle', [revoked]: 'disabled_idle' }
+    assert.deepEqual(await sweep(13 * hour, absent, redis), disabled)
+    for (const name of absent) {
+      assert.equal((await logIn(node, before.get(name)!)).status, 401)
+      assert.equal((await read(name)).enabled, false)
+    }
+    await eventually(
+      () => everywhere(away),
+      (all) => all.every(({ authorization }) => authorization !== before.get(away)), // the message may still be on its way
+    )
+    await assertAccepted(away)
+    const enabled = await read(away)
+    assert.deepEqual([enabled.enabled, enabled.metadata.elastauth.disabled_idle], [true, undefined])
+
+    const command = ['revoke', revoked, '--disable', '--cache.type', 'redis', '--cache.redis_host', redis.address]
+    const { code, stdout, stderr } = await runElastauth(
+      ['users', ...command, '--elasticsearch.hosts', node.url, '--default_roles', 'viewer'],
+      {
+        ...{ ELASTAUTH_SECRET_KEY: testKey, ELASTAUTH_ELASTICSEARCH_USERNAME: node.username },
+        ELASTAUTH_ELASTICSEARCH_PASSWORD: node.password,
+      },
+    )
+    assert.equal(code, 0, stdout + stderr)
+    assert.deepEqual(
+      (await everywhere(revoked)).map(({ status }) => status),
+      [403, 403],
+    )
+    assert.equal((await read(revoked)).enabled, false)
+
+    assert.deepEqual(await sweep(91 * day, [gone], redis), { [gone]: 'deleted' })
+    assert.equal((await admin(`/_security/user/${gone}`)).status, 404)
+    // The message may still be on its way.
+    await eventually(
+      async () => {
+        await everywhere(gone)
+        return (await admin(`/_security/user/${gone}`)).status
+      },
+      (status) => status === 200,
+    )
+    await assertAccepted(gone)
   })
 })
