@@ -31,6 +31,12 @@ export type NativeUserToWrite = PasswordToSet &
   }>
 
 /**
+ * By default each write refreshes the index of the users, which takes most of its processor time. Only listings need it: logins and
+ * reads of one user are in real time, and a listing is at most a second old.
+ */
+const refresh = false
+
+/**
  * Users of Elasticsearch's native realm.
  * Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
@@ -51,7 +57,7 @@ export function createUsers(client: () => ElasticsearchClient, call: Call, hashi
       const { roles, metadata, enabled = true } = user
       const body = { ...user, roles: [...roles], metadata: { ...metadata }, enabled }
       await call('user_write', async () => {
-        const put = (fields: PasswordFields) => client().security.putUser({ username, ...body, ...fields })
+        const put = (fields: PasswordFields) => client().security.putUser({ username, refresh, ...body, ...fields })
         checkPut(await sendPassword({ password, passwordHash }, hashing, put))
       })
     },
@@ -62,7 +68,7 @@ export function createUsers(client: () => ElasticsearchClient, call: Call, hashi
      */
     async delete(username: string): Promise<void> {
       await call('user_write', async () =>
-        checkDelete(await client().security.deleteUser({ username }, { ignore: [404] })),
+        checkDelete(await client().security.deleteUser({ username, refresh }, { ignore: [404] })),
       )
     },
 
@@ -89,7 +95,7 @@ export function createUsers(client: () => ElasticsearchClient, call: Call, hashi
      */
     async setPassword(username: string, { password, passwordHash }: PasswordToSet): Promise<boolean> {
       return call('user_write', async () => {
-        const set = (fields: PasswordFields) => client().security.changePassword({ username, ...fields })
+        const set = (fields: PasswordFields) => client().security.changePassword({ username, refresh, ...fields })
         try {
           checkPasswordChange(await sendPassword({ password, passwordHash }, hashing, set))
           return true
