@@ -151,7 +151,7 @@ export const schema = {
   },
   group_whitelist: { doc: 'The allowed groups.', format: 'text_list', default: [], restrictsAccess: true },
   extend_cache: {
-    doc: 'Extend the password of an active user instead of rotating it, up to an age of 24 h.',
+    doc: 'Extend the lifetime of the password of an active user, up to an age of 24 h, instead of rotating it.',
     format: 'boolean',
     default: false,
   },
@@ -413,7 +413,7 @@ export const schema = {
   },
   cache: {
     type: {
-      doc: 'Where the state of credentials is cached: in `memory`, or also in `redis` to share it between replicas; `none` disables the cache. `file` is accepted and means `memory`.',
+      doc: 'Where the state of credentials is cached: in `memory`, or also in `redis` to share it between replicas; `none` disables the cache. With `redis`, sessions and failed attempts are stored there as well. `file` is accepted and means `memory`.',
       format: 'cache_type',
       default: 'memory',
     },
@@ -633,7 +633,7 @@ export const schema = {
       format: 'parameter_map',
       default: {},
     },
-    use_pkce: { doc: 'Use PKCE.', format: 'boolean', default: true },
+    use_pkce: { doc: 'Use PKCE (RFC 7636) in sign-ins.', format: 'boolean', default: true },
     claim_mappings: {
       username: {
         doc: 'Claim that holds the username. A dot descends into an object.',

@@ -203,6 +203,20 @@ describe('elastauth doctor', () => {
     )
   })
 
+  test('doctor tries no credential if no managed user has roles, although one has just signed in', async () => {
+    const gateway = await start({ env })
+    await authorize(gateway, 'carl')
+    const before = new Map(elasticsearch.users)
+    after(() => before.forEach((user, name) => void elasticsearch.users.set(name, user)))
+    for (const [name, user] of elasticsearch.users)
+      if (user.metadata.elastauth) elasticsearch.users.set(name, { ...user, roles: [] })
+    const { checks } = await doctor()
+    assert.deepEqual(
+      checks.filter(({ id }) => id === 'elasticsearch.users').map(({ status, detail }) => [status, detail]),
+      [['ok', 'no enabled managed user with roles has a current password, so no credential was tried']],
+    )
+  })
+
   test('doctor tells a port of another program from one that elastauth uses', async () => {
     const other = createServer((_, response) => response.end('{"status":"ok"}')).listen(0, '127.0.0.1')
     after(() => other.close())
