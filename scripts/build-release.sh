@@ -21,7 +21,7 @@ step 'The npm package'
 mkdir "$output/npm"
 npm pack --silent --pack-destination "$output/npm"
 package=$output/npm/elastauth-$version.tgz
-scripts/check-package.sh "$package"
+PACKAGE=$package node --test --test-reporter=spec test/integration/package.test.ts
 tags=$(git tag | scripts/release-tags.sh "$version")
 npm publish --dry-run --silent --tag "$(sed -n 's/^npm=//p' <<<"$tags")" "$package"
 
@@ -36,11 +36,9 @@ for part in dist package.json config/elastauth.example.yml CHANGELOG.md LICENSE;
   diff -r "$scratch/package/$part" "$scratch/app/$part"
 done
 
-if [ -d deploy/helm/elastauth ]; then
-  step 'The Helm chart'
-  helm=$(scripts/go-tool.sh helm.sh/helm/v3/cmd/helm v3.19.0)
-  "$helm" package --destination "$output/chart" deploy/helm/elastauth
-fi
+step 'The Helm chart'
+helm=$(scripts/go-tool.sh helm.sh/helm/v3/cmd/helm v3.22.0) # as in check-kubernetes.sh, which tests the chart
+"$helm" package --destination "$output/chart" deploy/helm/elastauth
 
 step 'The systemd unit'
 scripts/check-systemd.sh "$package"

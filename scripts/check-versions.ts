@@ -3,7 +3,7 @@
  * release may lack its date and `repository`.
  */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
 
 interface Files {
@@ -12,7 +12,7 @@ interface Files {
     readonly version: string
     readonly packages: Readonly<Record<string, { readonly version?: string }>>
   }
-  readonly chart?: { readonly version: string; readonly appVersion: string } | undefined
+  readonly chart: { readonly version: string; readonly appVersion: string }
   readonly changelog: string
 }
 
@@ -23,8 +23,8 @@ export function versionFaults(files: Files, tag?: string, repository?: string): 
   const expected = {
     'package-lock.json': files.lock.version,
     'package-lock.json, packages': files.lock.packages['']?.version,
-    'version in Chart.yaml': files.chart?.version ?? version,
-    'appVersion in Chart.yaml': files.chart?.appVersion ?? version,
+    'version in Chart.yaml': files.chart.version,
+    'appVersion in Chart.yaml': files.chart.appVersion,
     'the tag': tag === undefined ? version : tag.replace(/^v/, ''),
   }
   return [
@@ -50,11 +50,10 @@ function releaseFaults(version: string, heading: string | undefined, url?: strin
 
 if (import.meta.main) {
   const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
-  const chart = ['deploy/helm/elastauth', 'Chart.yaml'].join('/')
   const files = {
     package: JSON.parse(read('package.json')),
     lock: JSON.parse(read('package-lock.json')),
-    chart: existsSync(new URL(`../${chart}`, import.meta.url)) ? parse(read(chart)) : undefined,
+    chart: parse(read('deploy/helm/elastauth/Chart.yaml')),
     changelog: read('CHANGELOG.md'),
   }
   const faults = versionFaults(files, process.argv[2], process.env.GITHUB_REPOSITORY)

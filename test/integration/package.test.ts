@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, copyFile, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -12,6 +12,9 @@ import manifest from '../../package.json' with { type: 'json' }
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..')
 
+/** Of scripts/build-release.sh, which publishes this file if the tests pass. */
+const given = process.env.PACKAGE
+
 describe('the package, installed from its tarball', () => {
   let directory: string
   let command: string
@@ -20,17 +23,14 @@ describe('the package, installed from its tarball', () => {
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'elastauth-package-'))
-    const { stdout } = await run('npm', ['pack', '--silent', '--json', '--pack-destination', directory], {
-      cwd: root,
-      env,
-    })
-    const [tarball] = Object.values<{ filename: string; files: { path: string }[] }>(JSON.parse(stdout))
-    files = tarball!.files.map(({ path }) => path)
+    const tarball = given ?? join(directory, await pack(directory, env))
+    const { stdout } = await run('tar', ['--list', '--file', tarball])
+    files = stdout
+      .trimEnd()
+      .split('\n')
+      .map((path) => path.replace(/^package\//, ''))
     const installFlags = ['--omit=dev', '--no-audit', '--no-fund', '--prefer-offline', '--silent']
-    await run('npm', ['install', ...installFlags, '--prefix', directory, join(directory, tarball!.filename)], {
-      cwd: directory,
-      env,
-    })
+    await run('npm', ['install', ...installFlags, '--prefix', directory, tarball], { cwd: directory, env })
     command = join(directory, 'node_modules/.bin/elastauth')
   })
   after(() => rm(directory, { recursive: true, force: true }))
@@ -48,6 +48,34 @@ describe('the package, installed from its tarball', () => {
       files.filter((path) => /\.ts$|^(?:src|test|bench|examples)\//.test(path)),
       [],
     )
+  })
+
+  test('the package contains no file besides the program, its licenses, and the files that package.json and npm name', () => {
+    const program = /^dist\/(?:main|[\w.-]+-[\w-]{8})\.cjs$/
+    const others = manifest.files.filter((path) => path !== 'dist')
+    assert.deepEqual(
+      files.filter((path) => !program.test(path)).sort(),
+      ['dist/third-party-licenses.txt', 'package.json', ...others].sort(),
+    )
+  })
+
+  test('the systemd unit in the package is that of deploy/systemd', async () => {
+    const path = 'deploy/systemd/elastauth.service'
+    assert.equal(
+      await readFile(join(directory, 'node_modules/elastauth', path), 'utf8'),
+      await readFile(join(root, path), 'utf8'),
+    )
+  })
+
+  test('elastauth config check accepts the example configuration of the package', async () => {
+    const example = join(directory, 'example.yml')
+    await copyFile(join(directory, 'node_modules/elastauth/config/elastauth.example.yml'), example)
+    await chmod(example, 0o600)
+    const key = (await run(command, ['--generateKey'], { env })).stdout.trim()
+    const { stdout } = await run(command, ['config', 'check', '--config', example], {
+      env: { ...env, ELASTAUTH_SECRET_KEY: key },
+    })
+    assert.match(stdout, /^Configuration OK/m)
   })
 
   test("elastauth --version prints the package's version", async () => {
@@ -86,6 +114,12 @@ describe('the package, installed from its tarball', () => {
     assert.deepEqual(await once(elastauth, 'exit'), [0, null])
   })
 })
+
+/** The name of the tarball that `npm pack` creates in a directory. */
+async function pack(directory: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', directory], { cwd: root, env })
+  return stdout.trimEnd().split('\n').at(-1)!
+}
 
 /** The environment with this process's Node first on the PATH, and without the variables that `npm test` sets for the checkout. */
 function environment(): NodeJS.ProcessEnv {

@@ -87,6 +87,12 @@ describe('the workflow of a release', () => {
     assert.doesNotMatch([jobs.registry, jobs.npm, jobs.github].map(commands).join(), /npm (?:ci|pack|run|exec|install)/)
   })
 
+  test('packages the chart with the version of Helm that tests it', () => {
+    const helm = (path: string) => /helm\/v3\/cmd\/helm (v[\d.]+)/.exec(read(path))?.[1]
+    assert.ok(helm('scripts/build-release.sh'))
+    assert.equal(helm('scripts/build-release.sh'), helm('scripts/check-kubernetes.sh'))
+  })
+
   test('gives the job that runs the code of dependencies no permission to publish or to sign', () => {
     assert.deepEqual(jobs.build.permissions, { contents: 'read' })
   })
