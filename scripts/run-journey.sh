@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts an example with Docker Compose, sends a browser through it, and removes it. For CI, and by hand.
 #   scripts/run-journey.sh EXAMPLE [DIRECTORY]     a failure leaves in DIRECTORY a screenshot, a trace and what was logged
-# ELASTIC_VERSION is the version of Elasticsearch and Kibana. KEEP=1 leaves the example running.
+# ELASTIC_VERSION is the version of Elasticsearch and Kibana. KEEP=1 leaves the example running, as does one that runs already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,7 @@ index=journey
 text='hello from the journey'
 scratch=$(mktemp -d)
 
-compose() { docker compose --project-directory "examples/$example" "$@"; }
+compose() { docker compose --file "examples/$example/docker-compose.yml" "$@"; }
 
 cleanup() {
   code=$?
@@ -53,10 +53,11 @@ journey() {
     --index "$index" --text "$text" --ca "$scratch/ca.crt" --output "$output/$3" "${@:5}"
 }
 
+if [ -n "$(compose ps --all --quiet)" ]; then KEEP=1; fi
 compose up --build --detach --wait --wait-timeout 900
 case $example in
-  traefik-authelia)
-    secret traefik ca.crt >"$scratch/ca.crt"
+  traefik-authelia | caddy-authelia)
+    secret "${example%-authelia}" ca.crt >"$scratch/ca.crt"
     add_document
     journey authelia alice alice "$(secret authelia alice)" --sign-in-url https://auth.elastauth.localhost:8443
     ;;
@@ -67,8 +68,18 @@ case $example in
     # carol may only read: her Discover uses the data view that alice's has created.
     journey form carol carol "$(secret elastauth carol)"
     ;;
+  keycloak-proxy)
+    secret elastauth ca.crt >"$scratch/ca.crt"
+    add_document
+    journey keycloak alice alice "$(secret keycloak alice)" --sign-in-url https://id.elastauth.localhost:8444
+    ;;
+  local-dev)
+    # Without a sign-in: a request is enough.
+    curl --silent --show-error --fail http://localhost:5000/_security/_authenticate | grep -o '"username":"developer"'
+    ;;
   *)
-    echo "run-journey.sh: $example has no journey: it starts, and that is all" >&2
+    echo "run-journey.sh: how do users sign in at $example?" >&2
+    exit 1
     ;;
 esac
 

@@ -4,8 +4,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { parse } from 'yaml'
+import { createCaddyExample } from '../integration/interop/proxies.ts'
+import { createTraefik, type RealProxy, startRealProxy } from '../integration/interop/real-proxy.ts'
+import { skipWithout } from '../integration/interop/skip-without.ts'
+import { createClient } from '../journeys/trust.ts'
 import { skipWithoutChromium } from '../support/browser.ts'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
+import { majors, readLock } from '../support/elasticsearch/versions.ts'
+import { examples, pathOf } from '../support/example.ts'
 import { startGateway } from '../support/gateway.ts'
 import { findFreePort } from '../support/port.ts'
 import { passwords, usersEnv, usersFlags } from '../support/sign-in-form.ts'
@@ -15,6 +22,7 @@ import { createKibana, document } from '../support/stand-ins/kibana.ts'
 import { authority, caFile, tlsFlags, writePem } from '../support/tls-files.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 
+const root = join(import.meta.dirname, '../..')
 const domain = 'elastauth.localhost'
 const certificate = authority.issue('traefik', { names: [`*.${domain}`] })
 const output = mkdtempSync(join(tmpdir(), 'elastauth-journey-'))
@@ -40,7 +48,7 @@ function run({ url, signIn, signInUrl = url, password = passwords.alice, ca = ca
   const { index, text } = document
   const args = ['--url', url, '--sign-in', signIn, '--sign-in-url', signInUrl, '--login', 'alice', '--ca', ca]
   const more = ['--index', index, '--text', text, '--output', folder]
-  const main = join(import.meta.dirname, '../journeys/main.ts')
+  const main = join(root, 'test/journeys/main.ts')
   const env = { ...process.env, JOURNEY_PASSWORD: password }
   return new Promise<{ code: unknown; done: string[]; stderr: string; folder: string }>((resolve) => {
     execFile(process.execPath, [main, ...args, ...more], { env }, (error, stdout, stderr) => {
@@ -50,36 +58,80 @@ function run({ url, signIn, signInUrl = url, password = passwords.alice, ca = ca
   })
 }
 
-/** elastauth in auth-only mode behind Authelia, with what a proxy needs in front of both. */
-async function startBackends(port: number, options: Partial<Authelia> = {}) {
-  const url = `https://auth.${domain}:${port}`
-  const authelia = await startUpstream(
-    createAuthelia({ domain, url, passwords: { alice: passwords.alice }, groups: 'admins', ...options }),
-  )
-  const kibana = await startUpstream(createKibana())
+/** elastauth in auth-only mode, the stand-ins for Authelia and Kibana, and the names under which users open them. */
+async function startBackends(options: Partial<Authelia> = {}) {
+  const authelia = createAuthelia({ domain, passwords: { alice: passwords.alice }, groups: 'admins', ...options })
   const flags = { 'elasticsearch.dry_run': 'true', default_roles: 'viewer' }
+  const proxySecret = 'the-secret-between-proxy-and-elastauth'
   const gateway = await startGateway({ flags, env: { ELASTAUTH_PROXY_SECRET: proxySecret } })
   after(() => gateway.stop())
-  const [first, second, third] = [authelia, gateway, kibana].map((server) => new URL(server.url).host)
-  return { authelia: first!, elastauth: second!, kibana: third!, proxySecret }
+  const addressOf = ({ url }: { url: string }) => new URL(url).host
+  return {
+    authelia: addressOf(await startUpstream(authelia)),
+    elastauth: addressOf(gateway),
+    kibana: addressOf(await startUpstream(createKibana())),
+    proxySecret,
+  }
 }
-const proxySecret = 'the-secret-between-proxy-and-elastauth'
+
+const through = (port: number): Journey => ({
+  url: `https://kibana.${domain}:${port}`,
+  signIn: 'authelia',
+  signInUrl: `https://auth.${domain}:${port}`,
+})
 
 type Faults = Readonly<{ keepsSessions?: boolean; trusts?: 'every client' | 'users' }>
 
-/** The stand-in for Traefik in front of these backends. @returns the journey through it */
-async function startForwardAuth({ keepsSessions = false, ...fault }: Faults = {}): Promise<Journey> {
-  const port = await findFreePort()
-  const backends = await startBackends(port, { keepsSessions })
-  const signInUrl = `https://auth.${domain}:${port}`
-  const handler = createForwardAuthProxy({
-    ...backends,
-    portal: `auth.${domain}`,
-    signOutUrl: `${signInUrl}/logout`,
-    ...fault,
-  })
-  await startUpstream(handler, { port, tls: certificate })
-  return { url: `https://kibana.${domain}:${port}`, signIn: 'authelia', signInUrl }
+/** A forward-auth proxy with these faults. */
+async function startFaultyProxy({ keepsSessions = false, ...fault }: Faults = {}): Promise<Journey> {
+  const backends = await startBackends({ keepsSessions })
+  const server = await startUpstream(createForwardAuthProxy({ ...backends, domain, ...fault }), { tls: certificate })
+  return through(server.port)
+}
+
+/** The proxy of an example, with its routes and TLS. */
+async function startExample(proxy: RealProxy): Promise<Journey> {
+  const cleanup = new AsyncDisposableStack()
+  after(() => cleanup.disposeAsync())
+  return through((await startRealProxy(proxy, await startBackends(), cleanup)).port)
+}
+
+const tls = tlsFlags(certificate, 'proxy')
+const files = { cert: tls['tls.cert'], key: tls['tls.key'] }
+
+const healthPort = await findFreePort()
+const caddy = createCaddyExample('Caddy', ({ directory, port }, { proxySecret }) => ({
+  caddyfile: {
+    'elastauth.localhost:8443': `elastauth.localhost:${port}`,
+    '127.0.0.1:8080': `127.0.0.1:${healthPort}`,
+    '/secrets/tls.crt /secrets/tls.key': `${files.cert} ${files.key}`,
+    '/secrets/': `${directory}/`,
+  },
+  files: { 'proxy-secret': `header_up X-Elastauth-Proxy-Secret ${proxySecret}\n` },
+}))
+
+const traefik: RealProxy = {
+  ...createTraefik(
+    ({ authelia, elastauth, kibana, proxySecret }, port) => {
+      const header = { headers: { customRequestHeaders: { 'X-Elastauth-Proxy-Secret': proxySecret } } }
+      return readFileSync(pathOf('traefik-authelia', 'routes.yml'), 'utf8')
+        .replaceAll('authelia:9091', authelia)
+        .replace('elastauth:5000', elastauth)
+        .replace('kibana:5601', kibana)
+        .replaceAll(':8443', `:${port}`)
+        .replace('  middlewares:\n', `  middlewares:\n    proxy-secret: ${JSON.stringify(header)}\n`)
+        .replace('/secrets/ca.crt', caFile)
+        .replace('/secrets/tls.crt', files.cert)
+        .replace('/secrets/tls.key', files.key)
+    },
+    { host: '', path: '' },
+  ),
+  async isReady(port) {
+    const client = createClient(`https://kibana.${domain}:${port}`, authority.cert)
+    const status = await client.get('/', {}).catch(() => 404) // it has no route until it has read its file
+    await client.close()
+    return status !== 404
+  },
 }
 
 /** The journey through elastauth in proxy mode, with its form, in front of Kibana. */
@@ -89,6 +141,13 @@ async function startProxyMode(): Promise<Journey> {
   return { url: `https://kibana.${domain}:${portOf(gateway)}`, signIn: 'form' }
 }
 
+test('the workflow runs every example, with the versions of Elasticsearch that the tests run', () => {
+  const workflow = parse(readFileSync(join(root, '.github/workflows/examples.yml'), 'utf8'))
+  const { example, elastic } = workflow.jobs.journey.strategy.matrix
+  assert.deepEqual([...example].sort(), examples)
+  assert.deepEqual(elastic, majors.map((major) => readLock(major).version).sort())
+})
+
 describe('the journeys through the examples', { skip: skipWithoutChromium() }, () => {
   test('the journey through proxy mode signs in with the form, uses Kibana and signs out', async () => {
     const { code, done, stderr, folder } = await run(await startProxyMode())
@@ -96,13 +155,16 @@ describe('the journeys through the examples', { skip: skipWithoutChromium() }, (
     assert.equal(existsSync(join(folder, 'trace.zip')), false)
   })
 
-  test("the journey through forward auth signs in at Authelia's portal, uses Kibana and signs out", async () => {
-    const { code, done, stderr } = await run(await startForwardAuth())
-    assert.deepEqual({ code, done, stderr }, { code: 0, done: steps, stderr: '' })
-  })
+  for (const proxy of [caddy, traefik]) {
+    if (skipWithout(proxy) !== false) continue
+    test(`the journey through the example's ${proxy.name} signs in at Authelia, uses Kibana and signs out`, async () => {
+      const { code, done, stderr } = await run(await startExample(proxy))
+      assert.deepEqual({ code, done, stderr }, { code: 0, done: steps, stderr: '' })
+    })
+  }
 
   test('a journey with a wrong password fails, says what the sign-in page says, and leaves a screenshot and a trace', async () => {
-    const { code, done, stderr, folder } = await run({ ...(await startForwardAuth()), password: 'wrong' })
+    const { code, done, stderr, folder } = await run({ ...(await startFaultyProxy()), password: 'wrong' })
     assert.deepEqual({ code, done }, { code: 1, done: steps.slice(0, 1) })
     assert.match(stderr, /^failed: alice signs in: the sign-in page says: Incorrect username or password\n/)
     assert.equal(readFileSync(join(folder, 'failure.png')).toString('latin1', 1, 4), 'PNG')
@@ -110,19 +172,19 @@ describe('the journeys through the examples', { skip: skipWithoutChromium() }, (
   })
 
   test('a journey fails if the proxy lets identity headers of a client without a session in', async () => {
-    const { code, done, stderr } = await run(await startForwardAuth({ trusts: 'every client' }))
+    const { code, done, stderr } = await run(await startFaultyProxy({ trusts: 'every client' }))
     assert.deepEqual({ code, done }, { code: 1, done: [] })
     assert.match(stderr, /^failed: made-up credentials .*: Remote-User and Remote-Groups: GET .* responds with 200/)
   })
 
   test('a journey fails if a user with a session becomes another by identity headers', async () => {
-    const { code, done, stderr } = await run(await startForwardAuth({ trusts: 'users' }))
+    const { code, done, stderr } = await run(await startFaultyProxy({ trusts: 'users' }))
     assert.deepEqual({ code, done }, { code: 1, done: steps.slice(0, 3) })
     assert.match(stderr, /^failed: made-up credentials .* session: Remote-User and Remote-Groups: .*"attacker"/)
   })
 
   test('a journey fails if the session outlives the sign-out', async () => {
-    const { code, done, stderr } = await run(await startForwardAuth({ keepsSessions: true }))
+    const { code, done, stderr } = await run(await startFaultyProxy({ keepsSessions: true }))
     assert.deepEqual({ code, done }, { code: 1, done: steps.slice(0, 7) })
     assert.match(stderr, /^failed: the cookies of the session are useless after the sign-out: GET \/app\/home .* 200/)
   })

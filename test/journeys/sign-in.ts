@@ -44,6 +44,15 @@ export const signInPages: Readonly<Record<string, SignInPage>> = {
     asksFor: ownForm.asksFor,
     signedOut: ownForm.signedOut,
   },
+  // keycloak/keycloak: themes/src/main/resources/theme/keycloak.v2/login/login.ftl
+  keycloak: {
+    username: '#username',
+    password: '#password',
+    submit: '#kc-login',
+    alert: '[id^=input-error]',
+    asksFor: '#kc-login',
+    signedOut: ownForm.signedOut,
+  },
   // src/endpoints/html/sign-in.ts, sign-out.ts
   form: ownForm,
 }
@@ -57,7 +66,7 @@ export async function signIn(page: Page, form: SignInPage, { url, login, passwor
   await page.locator(form.username).fill(login)
   await page.locator(form.password).fill(password)
   await page.locator(form.submit).click()
-  const alert = page.locator(form.alert)
+  const alert = page.locator(form.alert).first()
   const rejected = alert.waitFor().then(async () => {
     throw new Error(`the sign-in page says: ${await alert.innerText()}`)
   })

@@ -101,7 +101,7 @@ export function haproxyCommand(
 
 /** Traefik, which Debian has no package of: TRAEFIK_BIN, or the PATH. */
 export function createTraefik(
-  dynamicConfiguration: (backends: Backends) => string,
+  dynamicConfiguration: (backends: Backends, port: number) => string,
   { host, path }: Readonly<{ host: string; path: string }>,
 ): RealProxy {
   return {
@@ -116,7 +116,7 @@ export function createTraefik(
         '--entrypoints.websecure.http.sanitizepath=false',
         '--global.checknewversion=false',
       ],
-      files: { 'dynamic.yml': dynamicConfiguration(backends) },
+      files: { 'dynamic.yml': dynamicConfiguration(backends, port) },
     }),
     // Traefik has no route, and responds with 404, until it has read its file.
     isReady: (port) => hasRoute({ port, host: '127.0.0.1', path, headers: { host } }),

@@ -3,10 +3,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { text } from 'node:stream/consumers'
 
 export type Authelia = Readonly<{
-  /** The domain of the cookie. */
+  /** The domain of the cookie: the portal is below it, at the port of the proxy. */
   domain: string
-  /** The origin of the portal. */
-  url: string
   /** By username. */
   passwords: Readonly<Record<string, string>>
   groups: string
@@ -18,14 +16,14 @@ export type Authelia = Readonly<{
  * Authelia's portal and its forward-auth endpoint, as its pages and its own tests describe them: scripts sign in with
  * `/api/firstfactor`, and `/logout` is a page that ends the session with `/api/logout`.
  */
-export function createAuthelia({ domain, url, passwords, groups, keepsSessions = false }: Authelia): RequestListener {
+export function createAuthelia({ domain, passwords, groups, keepsSessions = false }: Authelia): RequestListener {
   const sessions = new Map<string, string>()
   const attributes = `Domain=${domain}; Path=/; Secure; HttpOnly; SameSite=Lax`
   const endpoints: Readonly<Record<string, (call: Call) => unknown>> = {
     '/api/authz/forward-auth': ({ id, request, response }) => {
       const user = sessions.get(id)
       if (user !== undefined) response.writeHead(200, { 'Remote-User': user, 'Remote-Groups': groups })
-      else response.writeHead(302, { Location: `${url}/?rd=${encodeURIComponent(originalOf(request))}` })
+      else response.writeHead(302, { Location: portalFor(domain, request) })
       response.end()
     },
     '/api/firstfactor': async ({ request, response }) => {
@@ -44,7 +42,7 @@ export function createAuthelia({ domain, url, passwords, groups, keepsSessions =
     '/': ({ response }) => response.setHeader('content-type', 'text/html').end(portalPage),
   }
   return (request, response) => {
-    const { pathname } = new URL(request.url ?? '', url)
+    const { pathname } = new URL(request.url ?? '', 'http://authelia')
     const id = /(?:^|; )authelia_session=([^;]*)/.exec(request.headers.cookie ?? '')?.[1] ?? ''
     const endpoint = endpoints[pathname]
     if (endpoint === undefined) response.writeHead(404).end()
@@ -54,8 +52,9 @@ export function createAuthelia({ domain, url, passwords, groups, keepsSessions =
 
 type Call = Readonly<{ id: string; request: IncomingMessage; response: ServerResponse }>
 
-function originalOf({ headers }: IncomingMessage): string {
-  return `${headers['x-forwarded-proto']}://${headers['x-forwarded-host']}${headers['x-forwarded-uri']}`
+function portalFor(domain: string, { headers }: IncomingMessage): string {
+  const original = new URL(`https://${headers['x-forwarded-host']}${headers['x-forwarded-uri']}`)
+  return `https://auth.${domain}:${original.port}/?rd=${encodeURIComponent(original.href)}`
 }
 
 const logoutPage = `<!doctype html><title>Sign out</title>

@@ -2,9 +2,8 @@ import { type IncomingHttpHeaders, type IncomingMessage, type RequestListener, r
 import type { Address } from '../../integration/interop/listen.ts'
 
 export type Backends = Readonly<{
-  /** The hostname of the portal; all others are Kibana's. */
-  portal: string
-  signOutUrl: string
+  /** Authelia's portal is `auth` below it. */
+  domain: string
   authelia: Address
   elastauth: Address
   kibana: Address
@@ -13,48 +12,50 @@ export type Backends = Readonly<{
   trusts?: 'no client' | 'every client' | 'users'
 }>
 
-/** The order of Traefik's middlewares in examples/traefik-authelia: strip, Authelia, elastauth, then Kibana. */
+/** The order of Traefik's middlewares in examples/traefik-authelia: Authelia, elastauth, then Kibana. */
 export function createForwardAuthProxy(backends: Backends): RequestListener {
-  const { portal, signOutUrl, authelia, elastauth, kibana, proxySecret, trusts = 'no client' } = backends
+  const { domain, authelia, kibana } = backends
   return async (incoming, response) => {
     const { url = '', headers, method = '' } = incoming
-    const host = headers.host?.split(':')[0]
-    const relay = ({ statusCode = 502, headers }: IncomingMessage, body: IncomingMessage) =>
-      body.pipe(response.writeHead(statusCode, headers))
-    if (host === portal) {
-      const received = await forward(authelia, url, { method, headers }, incoming)
-      return relay(received, received)
+    const [host, port] = headers.host?.split(':') ?? []
+    const relay = (received: IncomingMessage) =>
+      received.pipe(response.writeHead(received.statusCode ?? 502, received.headers))
+    if (host === `auth.${domain}`) {
+      relay(await forward(authelia, url, { method, headers }, incoming))
+    } else if (/^\/(api\/security\/)?logout$/.test(url)) {
+      response.writeHead(302, { location: `https://auth.${domain}:${port}/logout` }).end()
+    } else {
+      const verdict = await authenticate(backends, incoming)
+      if (verdict.statusCode !== 200) return relay(verdict)
+      const { authorization } = verdict.headers
+      relay(await forward(kibana, url, { method, headers: { ...headers, authorization } }, incoming))
     }
-    if (/^\/(api\/security\/)?logout$/.test(new URL(url, 'http://x').pathname)) {
-      return response.writeHead(302, { location: signOutUrl }).end()
-    }
-    const original = {
-      'x-forwarded-proto': 'https',
-      'x-forwarded-host': headers.host,
-      'x-forwarded-uri': url,
-      'x-forwarded-method': method,
-    }
-    const isTrusted = trusts === 'every client' || (trusts === 'users' && headers.cookie !== undefined)
-    const identity =
-      isTrusted && headers['remote-user'] !== undefined
-        ? undefined
-        : await forward(authelia, '/api/authz/forward-auth', { headers: { ...original, cookie: headers.cookie } })
-    if (identity !== undefined && identity.statusCode !== 200) return relay(identity, identity)
-    identity?.resume()
-    const { 'remote-user': user, 'remote-groups': groups } = identity?.headers ?? headers
-    const subRequest = {
-      ...original,
-      'remote-user': user,
-      'remote-groups': groups,
-      'x-elastauth-proxy-secret': proxySecret,
-    }
-    const credential = await forward(elastauth, '/', { headers: subRequest })
-    if (credential.statusCode !== 200) return relay(credential, credential)
-    credential.resume()
-    const { authorization } = credential.headers
-    const received = await forward(kibana, url, { method, headers: { ...headers, authorization } }, incoming)
-    return relay(received, received)
   }
+}
+
+/** @returns elastauth's response with a credential, or the first response that denies the request */
+async function authenticate(backends: Backends, { url, method, headers }: IncomingMessage): Promise<IncomingMessage> {
+  const { authelia, elastauth, proxySecret, trusts = 'no client' } = backends
+  const original = {
+    'x-forwarded-proto': 'https',
+    'x-forwarded-host': headers.host,
+    'x-forwarded-uri': url,
+    'x-forwarded-method': method,
+  }
+  const isTrusted = trusts === 'every client' || (trusts === 'users' && headers.cookie !== undefined)
+  let identity = headers
+  if (!isTrusted || headers['remote-user'] === undefined) {
+    const subRequest = { headers: { ...original, cookie: headers.cookie } }
+    const verdict = await forward(authelia, '/api/authz/forward-auth', subRequest)
+    if (verdict.statusCode !== 200) return verdict
+    verdict.resume()
+    identity = verdict.headers
+  }
+  const { 'remote-user': user, 'remote-groups': groups } = identity
+  const asserted = { 'remote-user': user, 'remote-groups': groups, 'x-elastauth-proxy-secret': proxySecret }
+  const verdict = await forward(elastauth, '/', { headers: { ...original, ...asserted } })
+  if (verdict.statusCode === 200) verdict.resume()
+  return verdict
 }
 
 type Sent = Readonly<{ method?: string; headers: IncomingHttpHeaders }>
