@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Lints and packages the Helm chart, and validates what it renders against the schemas of the oldest and the newest supported Kubernetes.
+# Lints and packages the Helm chart, and validates what it renders against the schemas of the oldest and the newest supported Kubernetes,
+# and of the custom resources of the Gateway API, the Prometheus operator and Traefik.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +12,25 @@ if [ ! -x "$validate" ]; then
 fi
 helm=$(scripts/go-tool.sh helm.sh/helm/v3/cmd/helm v3.22.0)
 
+definitions=$PWD/.cache/custom-resource-definitions
+# The definitions are part of the Go modules of these projects.
+download() {
+  local module=$1 version=$2 folder
+  shift 2
+  folder=$definitions/$(basename "${module%/v[0-9]*}")-$version
+  if [ ! -d "$folder" ]; then
+    source=$("$(scripts/go.sh)" mod download -json "$module@$version" | sed -nE 's/^\s*"Dir": "(.*)",$/\1/p')
+    mkdir -p "$folder"
+    cp --no-preserve=mode "${@/#/$source/}" "$folder"
+  fi
+  schemas+=("$folder"/*)
+}
+schemas=()
+download sigs.k8s.io/gateway-api v1.4.0 config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+download github.com/prometheus-operator/prometheus-operator v0.85.0 \
+  example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml
+download github.com/traefik/traefik/v3 v3.7.13 docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 chart=deploy/helm/elastauth
@@ -19,8 +39,8 @@ for values in values.yaml values-oidc-proxy.yaml ci/everything-values.yaml; do
   "$helm" lint --strict --quiet "$chart" --values "$chart/$values"
   for kubernetes in 1.30 1.37; do
     "$helm" template elastauth "$scratch"/elastauth-*.tgz --values "$chart/$values" --kube-version "$kubernetes.0" >"$scratch/$kubernetes.yaml"
-    # there are no schemas for the kinds of Traefik, Prometheus and the Gateway API
     "$validate" --kubernetes-version "$kubernetes" --strict --quiet --no-warn "$scratch/$kubernetes.yaml"
   done
   echo "$chart/$values: $(grep -c '^kind:' "$scratch/1.37.yaml") objects, valid in Kubernetes 1.30 and 1.37"
+  node scripts/check-custom-resources.ts "$scratch/1.37.yaml" "${schemas[@]}"
 done

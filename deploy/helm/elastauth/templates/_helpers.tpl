@@ -18,8 +18,8 @@
 {{- end }}
 
 {{- define "elastauth.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "elastauth.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "elastauth.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "elastauth.labels" -}}
@@ -32,8 +32,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- /* Called with the context and a suffix of the name. */ -}}
 {{- define "elastauth.metadata" -}}
 {{- $context := index . 0 -}}
-name: {{ include "elastauth.fullname" $context }}{{ index . 1 }}
-namespace: {{ $context.Release.Namespace }}
+name: {{ printf "%s%s" (include "elastauth.fullname" $context) (index . 1) | quote }}
+namespace: {{ $context.Release.Namespace | quote }}
 labels:
   {{- include "elastauth.labels" $context | nindent 2 }}
 {{- end }}
