@@ -21,15 +21,15 @@ download() {
   if [ ! -d "$folder" ]; then
     source=$("$(scripts/go.sh)" mod download -json "$module@$version" | sed -nE 's/^\s*"Dir": "(.*)",$/\1/p')
     mkdir -p "$folder"
-    cp --no-preserve=mode "${@/#/$source/}" "$folder"
+    cp --no-preserve=mode "${@/#/$source}" "$folder"
   fi
   schemas+=("$folder"/*)
 }
 schemas=()
-download sigs.k8s.io/gateway-api v1.4.0 config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+download sigs.k8s.io/gateway-api v1.4.0 /config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
 download github.com/prometheus-operator/prometheus-operator v0.85.0 \
-  example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml
-download github.com/traefik/traefik/v3 v3.7.13 docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml
+  /example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml
+download github.com/traefik/traefik/v3 v3.7.13 /docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
