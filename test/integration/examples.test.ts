@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { createServer, get } from 'node:https'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { after, describe, test } from 'node:test'
 import { parse } from 'yaml'
+import { runElastauth } from '../behavior/elastauth-command.ts'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import type { Elasticsearch } from '../support/elasticsearch/node.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
@@ -18,6 +20,7 @@ import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { findFreePort } from '../support/port.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { signInWithForm } from '../support/sign-in-form.ts'
+import { adapt } from './interop/documented-configuration.ts'
 import { startFakeAuthelia } from './interop/fake-authelia.ts'
 import { listen } from './interop/listen.ts'
 import { caddyExample, createCaddyExample } from './interop/proxies.ts'
@@ -97,6 +100,18 @@ function fetchWith(
   path = '/_security/_authenticate',
 ): Promise<Response> {
   return fetch(url + path, { headers })
+}
+
+/** The `docker run` in the first lines of a file, as a shell in `directory` runs it. */
+function readDockerRun(file: string, directory: string) {
+  const [command] = /docker run --detach(?:.*\\\n)+.*/.exec(readFileSync(file, 'utf8').replaceAll(/^# +/gm, ''))!
+  const script = `docker() { printf '%s\\n' "$@"; }\n${command}`
+  const args = execFileSync('bash', ['-c', script], { cwd: directory, encoding: 'utf8' }).trimEnd().split('\n')
+  return { args, env: valuesAfter(args, '--env').map((variable) => variable.split('=')), image: args.at(-1)! }
+}
+
+function valuesAfter(args: readonly string[], flag: string): string[] {
+  return args.flatMap((arg, i) => (arg === flag ? [args[i + 1]!] : []))
 }
 
 /** Sends a request whose `host` header is also the name of the server that the certificate has to be for. */
@@ -331,6 +346,47 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
 
     await start({ 'oidc.claim_mappings.groups': 'realm_access.roles' })
     assert.deepEqual(await whoIs(createUserAgent()), { ...alice, roles: ['viewer'] })
+  })
+
+  test('sign-in-form: started as the file says, with the hash of the image for alice, lets her sign in with the form and with curl', async () => {
+    const folder = prepare('standalone-kibana') // for the service account and its files
+    const { args, env, image } = readDockerRun(pathOf('sign-in-form', 'elastauth.yml'), folder)
+    for (const flag of ['--read-only', '--cap-drop ALL', '--security-opt no-new-privileges:true'])
+      assert.ok(args.join(' ').includes(flag), flag)
+    assert.match(valuesAfter(args, '--publish').join(), /^127\.0\.0\.1:/)
+    assert.equal(image, 'elastauth')
+    assert.deepEqual(valuesAfter(args, '--volume'), [
+      `${folder}/elastauth.yml:/app/config.yml:ro`,
+      `${folder}:/secrets:ro`,
+    ])
+    const password = 'a password of alice'
+    const { stdout: hash } = await runElastauth(['hash-password'], {}, `${password}\n`)
+    const directory = mkdtempSync(join(tmpdir(), 'elastauth-sign-in-form-'))
+    after(() => rmSync(directory, { recursive: true }))
+    const users = join(directory, 'users.yml')
+    writeFileSync(users, `users:\n  alice: { groups: [admins], password_hash: "${hash.trim()}" }\n`)
+    const config = join(directory, 'config.yml')
+    const text = adapt(readFileSync(pathOf('sign-in-form', 'elastauth.yml'), 'utf8'), {
+      'https://elasticsearch.example.com:9200': elasticsearch.node.url,
+      '/secrets/users.yml': users,
+      '/secrets/ca.crt': `${folder}/elastauth/ca.crt`,
+      // Elasticsearch has no TLS here, so it is off for upstreams.
+      '  tls: { enabled: true, ': '  # tls: { enabled: true, ',
+    })
+    writeFileSync(config, text)
+    const files = env.map(([name, path]) => [name!, path!.replace('/secrets', `${folder}/elastauth`)] as const)
+    const gateway = await startGateway({
+      flags: { config },
+      env: { ...Object.fromEntries(files), ELASTAUTH_SECRET_KEY: '' },
+    })
+    after(() => gateway.stop())
+    const { agent } = await signInWithForm(gateway.url, 'alice', { password })
+    const inBrowser = await agent.request(`${gateway.url}/_security/_authenticate`)
+    const authorization = `Basic ${btoa(`alice:${password}`)}`
+    for (const response of [inBrowser, await fetchWith(gateway, { authorization })]) {
+      const { username, roles } = JSON.parse(await response.text()) as { username: string; roles: string[] }
+      assert.deepEqual([username, roles.sort()], ['alice', ['kibana_admin', 'monitoring_user', 'viewer']])
+    }
   })
 
   test('local-dev with CONFIG=sign-in: two users sign in with the form, and only one of them may create an index', async () => {
