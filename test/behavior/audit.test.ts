@@ -151,7 +151,7 @@ describe('a sink of the audit log that cannot be written', timeout, () => {
     })
   }
 
-  test('with audit.required, requests get 503 audit_unavailable while it is blocked, probes are served, and all events arrive later', async () => {
+  test('with audit.required, requests get 503 audit_unavailable while the sink is blocked, probes are served, and all events arrive later', async () => {
     const path = newPipe()
     const gateway = await start({
       flags: {

@@ -58,7 +58,7 @@ describe('the limits of failed attempts', () => {
     await fail('bob', 'a', 4)
   })
 
-  test('count attempts before their result is known, so that concurrent guesses do not all pass', async () => {
+  test('attempts are counted before their result is known, so that concurrent guesses do not all pass', async () => {
     const { limits } = createBench()
     const attempts = await Promise.allSettled(Array.from({ length: 20 }, () => limits.begin('bob', 'a')))
     assert.equal(attempts.filter(({ status }) => status === 'fulfilled').length, 5)
@@ -74,7 +74,7 @@ describe('the limits of failed attempts', () => {
     await assert.rejects(limits.begin('dan', 'a'), isBlocked)
   })
 
-  test('block a network after 50 failures for any users, and no other network', async () => {
+  test('a network is blocked after 50 failures for any users, and no other network is', async () => {
     const { limits, reached, fail } = createBench()
     for (let i = 0; i < 50; i++) await fail(`user${i}`, 'a')
     await assert.rejects(limits.begin('bob', 'a'), isBlocked)
@@ -95,7 +95,7 @@ describe('the limits of failed attempts', () => {
     assert.notEqual(networkOf({ clientAddress: '203.0.113.1' }), networkOf({ clientAddress: '203.0.113.2' }))
   })
 
-  test('count further guesses at a user from a blocked network, so that a remembered password cannot be found by them', async () => {
+  test('further guesses at a user from a blocked network are counted, so that they cannot find a remembered password', async () => {
     const { limits, fail } = createBench()
     for (let i = 0; i < 50; i++) await fail(`user${i}`, 'a')
     limits.check('bob', 'a')
@@ -103,7 +103,7 @@ describe('the limits of failed attempts', () => {
     assert.throws(() => limits.check('bob', 'a'), isBlocked)
   })
 
-  test('add no counter for a user to the shared store while the network is blocked, however many usernames it invents', async () => {
+  test('a blocked network adds no counter for a user to the shared store, however many usernames it invents', async () => {
     const memory = createMemoryAttempts(() => 0)
     const keys = new Set<string>()
     const shared: AttemptStore = {
@@ -120,7 +120,7 @@ describe('the limits of failed attempts', () => {
     assert.equal(keys.size, before)
   })
 
-  test('of a network are not displaced by 100,000 usernames that a blocked network invents', async () => {
+  test('100,000 usernames that a blocked network invents do not displace the failed attempts of another network', async () => {
     const { limits, fail } = createBench()
     await fail('bob', 'b', 5)
     for (let i = 0; i < 50; i++) await fail(`user${i}`, 'a')
@@ -161,7 +161,7 @@ describe('the limits of failed attempts', () => {
     assert.ok((await limits.begin('bob', 'home')).isFamiliar)
   })
 
-  test('delay attempts for a user after 20 failures from many networks, except from a network the user has signed in from', async () => {
+  test('after 20 failures from many networks, attempts for a user are delayed, except from a network that the user has signed in from', async () => {
     const { reached, delays, fail, succeed } = createBench()
     await succeed('bob', 'home')
     for (let i = 0; i < 20; i++) await fail('bob', `network${i}`)

@@ -119,7 +119,7 @@ describe('retention', () => {
     }
   })
 
-  test('an administrator who enables a user whom we disabled, and later disables the user, is not overruled by a sign-in', async () => {
+  test('if an administrator enables a user whom user_retention disabled, and later disables the user, no sign-in enables the user', async () => {
     const { clock, directory } = createBed()
     const { obtain } = createReplica(directory, clock)
     await obtain(bob)
@@ -253,7 +253,7 @@ describe('retention among sign-ins, administrators and crashes', () => {
     fc.nat({ max: 15 }).map((call) => `crash ${call}`),
   )
 
-  test('users in use are never ended, those of administrators stay disabled, and the others come back', async () => {
+  test('after any sequence of sign-ins, sweeps and crashes, active users stay enabled, and a sign-in enables all others except those whom an administrator disabled', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 25 }), fc.boolean(), async (sequence, isShared) => {
         const scenario = createScenario(isShared)
