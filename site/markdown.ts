@@ -21,6 +21,9 @@ type MarkdownIt = {
   render: (markdown: string, env: Environment) => string
 }
 
+/** The content of a table's cell that gets room for text. */
+const longText = /(?:\S+ ){8}/
+
 /**
  * Renders the repository's Markdown as the forge does: links between files lead to pages of the site, or to the repository if the file is not
  * a page, and braces are text. Without the address of the repository, such a link is plain text.
@@ -32,17 +35,23 @@ export function extendMarkdown(
   md.core.ruler.disable('emoji')
   md.core.ruler.push('repository-links', ({ tokens, env }) => {
     removeComments(tokens)
+    addRowAnchors(tokens)
     const file = relative(options.root, env.realPath ?? env.path)
-    for (const token of tokens) {
+    for (const [index, token] of tokens.entries()) {
       // VitePress makes only fenced blocks scroll.
       if (token.type === 'code_block') token.type = 'fence'
+      if (token.type === 'td_open' && longText.test(tokens[index + 1]!.content)) token.attrSet('class', 'text')
       if (token.children !== null)
         token.children = rewriteLinks(token.children, (href) => rewriteLink(href, file, options))
     }
   })
-  // Vue would evaluate the text between two pairs of braces.
   const render = md.render.bind(md)
-  md.render = (...args) => render(...args).replaceAll('{{', '&#123;&#123;')
+  md.render = (...args) =>
+    render(...args)
+      // Vue would evaluate the text between two pairs of braces.
+      .replaceAll('{{', '&#123;&#123;')
+      // Long names may break after their parts.
+      .replace(/<code>[^<]+<\/code>/g, (code) => code.replace(/(?<=\w)[_./,:](?=\w)/g, '$&<wbr>'))
 }
 
 /** The anchor of a heading, as GitHub creates it. */
@@ -58,6 +67,19 @@ export function toAnchor(heading: string): string {
 function removeComments(tokens: Token[]): void {
   for (let i = tokens.length - 1; i > 0; i--) {
     if (tokens[i]!.type === 'inline' && /^<!--.*-->$/s.test(tokens[i]!.content)) tokens.splice(i - 1, 3)
+  }
+}
+
+/** Gives the rows of a reference, which begin with a name in code, that name as their anchor, so that the search leads to them. */
+function addRowAnchors(tokens: readonly Token[]): void {
+  const anchors = new Set(tokens.map((token) => token.attrGet('id')))
+  for (const [index, row] of tokens.entries()) {
+    if (row.type !== 'tr_open' || tokens[index + 1]?.type !== 'td_open') continue
+    const [name, ...rest] = tokens[index + 2]?.children ?? []
+    if (name?.type !== 'code_inline' || rest.some(({ content }) => /\w/.test(content))) continue
+    if (!/^[\w.-]+$/.test(name.content) || anchors.has(name.content)) continue
+    anchors.add(name.content)
+    row.attrSet('id', name.content)
   }
 }
 

@@ -1,8 +1,43 @@
+type Section = { anchor: string; titles: string[]; text: string }
+
+/** The sections of a page in the index of the search: one for each heading, and one for each row that has an anchor. */
+export function splitIntoSections(html: string): Section[] {
+  const titles: string[] = []
+  const sections: Section[] = []
+  let current: Section | undefined
+  for (const part of html.split(/(?=<h[1-6] id="|<tr id=")/)) {
+    const [start, level, anchor, title] =
+      /^<h(\d) id="([^"]*)"[^>]*>(.*?)<a class="header-anchor".*?<\/h\1>/s.exec(part) ?? []
+    const [row, name] = /^<tr id="([^"]*)">.*?<\/tr>/s.exec(part) ?? []
+    if (start !== undefined) {
+      titles.splice(Number(level) - 1, titles.length, toText(title!))
+      current = { anchor: anchor!, titles: titles.filter(Boolean), text: '' }
+      sections.push(current)
+    }
+    if (row !== undefined)
+      sections.push({ anchor: name!, titles: [...titles.filter(Boolean), name!], text: toText(row) })
+    if (current !== undefined) current.text += toText(part.slice((start ?? row ?? '').length))
+  }
+  return sections
+}
+
+function toText(html: string): string {
+  const text = html
+    .replaceAll('<wbr>', '')
+    .replace(/<[^>]*>/g, ' ')
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&amp;', '&')
+  return text.replace(/\s+/g, ' ').trim()
+}
+
 /**
  * Options of the search, which runs in the browser: VitePress writes the functions into the pages, so they refer to nothing outside. A name such
  * as `proxy_secret`, `oidc.client_id` or `X-Forwarded-For` is one word, which its parts find as well.
  */
 export const search = {
+  // VitePress omits this function from the pages, because its name begins with an underscore.
+  _splitIntoSections: (_file: string, html: string) => splitIntoSections(html),
   options: {
     tokenize: (text: string) => [
       ...text.split(/[\n\r\p{Z}\p{P}]+/u),
@@ -19,10 +54,11 @@ export const search = {
     prefix: (term: string) => term.length > 2,
     weights: { prefix: 0.1, fuzzy: 0.1 },
     fuzzy: (term: string) => (/^[a-z]{5,}$/.test(term) ? 0.2 : false),
-    /** Names are looked up in the reference first, and pages for users come before those about the project. */
+    /** A name leads to the reference, and a plain word rather to text than to a row about a name that contains the word. */
     boostDocument(id: string, term: string) {
-      if (term.includes('_') && /docs\/(?:configuration|errors)/.test(id)) return 4
-      return /CHANGELOG|ARCHITECTURE|CONTRIBUTING|bench\//.test(id) ? 0.2 : 1
+      const isRow = /#.*[_.]/.test(id)
+      if (/[_.]/.test(term)) return isRow && /docs\/(?:configuration|errors)/.test(id) ? 4 : 1
+      return isRow || /CHANGELOG|ARCHITECTURE|CONTRIBUTING|bench\//.test(id) ? 0.2 : 1
     },
   },
 }

@@ -31,7 +31,7 @@ export default defineConfig({
     html: false,
     attrs: { disable: true },
     theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
-    languageAlias: { caddyfile: 'nginx', haproxy: 'apache' },
+    languageAlias: { caddyfile: 'nginx', haproxy: 'nginx' },
     anchor: { slugify: toAnchor },
     config: (md) => extendMarkdown(md, { root, repository }),
   },

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { extendMarkdown } from '../../../site/markdown.ts'
 import { describePage, toPagePath } from '../../../site/page.ts'
+import { splitIntoSections } from '../../../site/search.ts'
 import { readSidebar, type SidebarItem } from '../../../site/sidebar.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -45,6 +46,19 @@ test('the description of a page is its first paragraph without markup, cut after
   )
   assert.equal(describePage(`# Title\n\nShort. ${'long '.repeat(60)}`), 'Short.')
   assert.match(describePage(`# Title\n\n${'long '.repeat(60)}`), /^(long ){40}…$/)
+})
+
+test('the search of the documentation site has a section for each heading, and for each row with an anchor', () => {
+  const heading = (level: number, text: string) =>
+    `<h${level} id="${text}" tabindex="-1">${text} <a class="header-anchor" href="#${text}">#</a></h${level}>`
+  const row = '<tr id="b_key"><td><code>b_<wbr>key</code></td><td>one &lt;x&gt;</td></tr>'
+  const html = `${heading(1, 'A')}<p>intro</p><table>${row}<tr><td>other</td></tr></table>${heading(3, 'C')}<p>c</p>${heading(2, 'D')}`
+  assert.deepEqual(splitIntoSections(html), [
+    { anchor: 'A', titles: ['A'], text: 'introother' },
+    { anchor: 'b_key', titles: ['A', 'b_key'], text: 'b_key one <x>' },
+    { anchor: 'C', titles: ['A', 'C'], text: 'c' },
+    { anchor: 'D', titles: ['A', 'D'], text: '' },
+  ])
 })
 
 function linksOf({ link, items = [] }: SidebarItem): string[] {
