@@ -5,8 +5,7 @@
 set -euo pipefail
 
 run_in_container() {
-  package=$1 node=$2
-  place=$(mktemp -d)
+  package=$1 node=$2 place=$3
   mount -t tmpfs tmpfs "$place"
   root=$place/root
   mkdir "$root" "$place/upper" "$place/work"
@@ -28,12 +27,11 @@ run_in_container() {
   cat >"$root/steps/run.sh" <<'STEPS'
 set -euxo pipefail
 cd /steps
-trap 'systemctl poweroff --force --force' EXIT
+trap '[ -e passed ] || journalctl --unit elastauth --output cat; systemctl poweroff --force --force' EXIT
 npm() { echo /usr/local/lib/node_modules; } # for `npm root --global`
 export PASSWORD=changeme
 . ./documented.sh
-unit=/etc/systemd/system/elastauth.service
-test -z "$(systemd-analyze verify "$unit" 2>&1)"
+if systemd-analyze verify /etc/systemd/system/elastauth.service 2>&1 | grep elastauth; then exit 1; fi
 request() { curl -fsS -H 'Remote-User: testuser' http://127.0.0.1:5000/; }
 for _ in {1..100}; do request >/dev/null 2>&1 && break; sleep 0.1; done
 request
@@ -64,7 +62,7 @@ UNIT
 
 cd "$(dirname "$0")/.."
 if [ "${1:?usage: check-systemd.sh PACKAGE.tgz}" = --in-namespace ]; then
-  run_in_container "$2" "$3"
+  run_in_container "${@:2}"
   exit
 fi
 
@@ -85,5 +83,5 @@ if ! command -v systemd-nspawn >/dev/null || ! "${as_root[@]}" unshare --mount m
   echo 'The unit was not run: that needs systemd-nspawn, and root with the right to mount.'
   exit
 fi
-"${as_root[@]}" unshare --mount "$PWD/scripts/check-systemd.sh" --in-namespace "$package" "$(node -p process.execPath)"
+"${as_root[@]}" unshare --mount "$PWD/scripts/check-systemd.sh" --in-namespace "$package" "$(node -p process.execPath)" "$scratch"
 echo 'A systemd runs the unit after the steps of docs/operations.md#systemd: it responds, reloads and stops.'
