@@ -32,7 +32,8 @@ export function bodyKindOf(path: string): BodyKind | undefined {
 
 /** @param path without the query */
 function segmentsOf(path: string): string[] {
-  return path.split('/').flatMap((segment) => (segment === '' ? [] : [percentDecode(segment) ?? segment]))
+  const segments = path.split('/').filter((segment) => segment !== '')
+  return path.includes('%') ? segments.map((segment) => percentDecode(segment) ?? segment) : segments
 }
 
 /** @param head the beginning of a body. @param isWhole whether it is the whole body */

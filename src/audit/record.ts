@@ -17,13 +17,9 @@ const types: Readonly<Record<OwnAction, string>> = {
 
 /** @returns a JSON object without its closing brace. Its longest texts are cut if it is too long. */
 export function formatRecord(fields: Readonly<Record<string, unknown>>, message: string): string {
-  const text = JSON.stringify({
-    '@timestamp': formatTime(Date.now()),
-    'ecs.version': '8.17',
-    'service.name': 'elastauth',
-    ...fields,
-    message,
-  })
+  // The first three fields stay out of the object, because copying fields into a new object is fast only if they come first.
+  const start = `{"@timestamp":"${formatTime(Date.now())}","ecs.version":"8.17","service.name":"elastauth"`
+  const text = `${start},${JSON.stringify({ ...fields, message }).slice(1)}`
   return boundLine(text, maxBodyBytes).trimEnd().slice(0, -1)
 }
 

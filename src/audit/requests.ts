@@ -15,12 +15,7 @@ import {
 /** How much of a body is read for index names. */
 const maxHeadBytes = 64 * 1024
 
-const event = {
-  'event.kind': 'event',
-  'event.category': ['web'],
-  'event.type': ['access'],
-  'event.action': 'request_forwarded',
-}
+const noNames: IndexNames = { names: [] }
 
 type RecordFields = (fields: Readonly<Record<string, unknown>>, message: string) => void
 
@@ -32,7 +27,7 @@ export class RequestObserver implements ExchangeObserver {
   readonly #fields: ReturnType<typeof requestFieldsOf>
   readonly #names: readonly string[]
   #head: BodyHead | undefined
-  #bodyNames: IndexNames = { names: [] }
+  #bodyNames: IndexNames = noNames
   #requestBytes = 0
   #responseBytes = 0
 
@@ -63,23 +58,27 @@ export class RequestObserver implements ExchangeObserver {
     const { context, response } = this.#exchange
     this.#readHead(true)
     const status = error === undefined ? statusOf(response) : failedStatus(error, response)
-    const fields: Record<string, unknown> = this.#fields
-    Object.assign(fields, event)
-    fields['event.outcome'] = status < 400 ? 'success' : 'failure'
-    fields['http.response.status_code'] = status
-    fields['event.duration'] = Math.round((performance.now() - context.startedAt) * 1e6)
-    fields['http.request.body.bytes'] = this.#requestBytes
-    fields['http.response.body.bytes'] = this.#responseBytes
-    this.#addIndexNames(fields)
-    this.#record(fields, `${fields['http.request.method']} ${fields['url.path']} ${status}`)
+    const { names, incomplete } = this.#indexNames()
+    const fields = {
+      ...this.#fields,
+      'event.kind': 'event',
+      'event.category': ['web'],
+      'event.type': ['access'],
+      'event.action': 'request_forwarded',
+      'event.outcome': status < 400 ? 'success' : 'failure',
+      'http.response.status_code': status,
+      'event.duration': Math.round((performance.now() - context.startedAt) * 1e6),
+      'http.request.body.bytes': this.#requestBytes,
+      'http.response.body.bytes': this.#responseBytes,
+      'elastauth.request.indices': names.length === 0 ? undefined : names,
+      'elastauth.request.indices_incomplete': incomplete,
+    }
+    this.#record(fields, [fields['http.request.method'], fields['url.path'], status].join(' '))
   }
 
-  #addIndexNames(fields: Record<string, unknown>): void {
-    const all = [...this.#names, ...this.#bodyNames.names]
-    if (all.length === 0 && this.#bodyNames.incomplete === undefined) return
-    const { names, incomplete } = boundIndexNames({ ...this.#bodyNames, names: all })
-    if (names.length > 0) fields['elastauth.request.indices'] = names
-    fields['elastauth.request.indices_incomplete'] = incomplete
+  #indexNames(): IndexNames {
+    const names = this.#names.length === 0 ? this.#bodyNames.names : [...this.#names, ...this.#bodyNames.names]
+    return names.length === 0 ? this.#bodyNames : boundIndexNames({ ...this.#bodyNames, names })
   }
 
   #readHead(isWhole: boolean): void {
