@@ -76,9 +76,13 @@ const mappedPrefix = '::ffff:'
  * 4007, 11). Undefined for any other text.
  */
 export function toIp(text: string | undefined): string | undefined {
-  if (text === undefined || isIP(text) === 0) return undefined
-  const zone = text.indexOf('%')
-  return unmapIpv4(zone === -1 ? text : text.slice(0, zone))
+  return text === undefined || isIP(text) === 0 ? undefined : peerIp(text)
+}
+
+/** The same for the address of a socket, which is valid. Every request needs it, and the check would take time. */
+export function peerIp(address: string | undefined): string | undefined {
+  const zone = address?.indexOf('%') ?? -1
+  return unmapIpv4(zone === -1 ? address : address!.slice(0, zone))
 }
 
 /**

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { toIp, withoutBrackets, withoutPort } from '../../config/hosts.ts'
+import { peerIp, toIp, withoutBrackets, withoutPort } from '../../config/hosts.ts'
 import type { RequestReader } from '../http/request-context.ts'
 import { createIsTrustedPeer } from './trust/trust.ts'
 
@@ -16,7 +16,7 @@ export function createClientAddressOf(trustedProxies: readonly string[]): Reques
   const isListed = createIsTrustedPeer(networks)
 
   return function clientAddressOf({ socket, headers: { forwarded, 'x-forwarded-for': forwardedFor } }, isTrusted) {
-    const peer = toIp(socket.remoteAddress)
+    const peer = peerIp(socket.remoteAddress)
     if (!isTrusted) return peer
     // Node joins several headers of one name to one list.
     if (typeof forwardedFor === 'string') return firstUnlisted(forwardedFor, addresses, peer)

