@@ -9,7 +9,7 @@ export type SinkName = 'file' | 'stdout' | 'elasticsearch'
 /** Where a sink writes. */
 export type Target = Readonly<{
   name: SinkName
-  /** The pause after each write, in which events collect for the next one. */
+  /** The pause after a write, in which events collect for the next one, unless there are enough already. */
   intervalMs: number
   /**
    * Writes all records, or rejects: then it is called again with the same array. Resolves to the records that can never be
@@ -105,7 +105,8 @@ export function createSink(target: Target, chain: Chain, options: SinkOptions): 
     progressAt = queue.length > 0 ? monotonicNow() : undefined
     if (isDropping && queuedBytes <= maxBytes / 2) stateDropped()
     if (isDown && !isDropping) reportUp()
-    if (state === 'open') await pause(target.intervalMs)
+    // A pause before each batch would limit the events per second, and the buffer of a working sink would become full.
+    if (state === 'open' && queuedBytes < maxBatchBytes) await pause(target.intervalMs)
   }
 
   function takeBatch(): { entries: readonly Entry[]; bytes: number } {

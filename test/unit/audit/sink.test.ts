@@ -14,7 +14,7 @@ const [keyId, key] = [...keys][0]!
 type Mode = 'works' | 'fails' | 'blocks' | 'rejects'
 
 /** A sink whose target works, fails or blocks as the test says. */
-function createFixture({ maxBytes = 20_000 } = {}) {
+function createFixture({ maxBytes = 20_000, intervalMs = 0 } = {}) {
   let mode: Mode = 'works'
   let release = () => {}
   let now = 0
@@ -22,7 +22,7 @@ function createFixture({ maxBytes = 20_000 } = {}) {
   const told: string[] = []
   const target = {
     name: 'file' as const,
-    intervalMs: 0,
+    intervalMs,
     async write(records: readonly SealedRecord[]): Promise<Rejection | undefined> {
       if (mode === 'blocks') await new Promise<void>((resolve) => (release = resolve))
       if (mode === 'fails') throw new Error('disk full')
@@ -83,6 +83,17 @@ test('events are written in order, between a first and a last record', async () 
   assert.deepEqual([actions[0], actions.at(-1)], ['audit_started', 'audit_stopped'])
   assert.deepEqual(told, ['closed'])
   assert.deepEqual([sink.written(), sink.dropped()], [10, 0])
+})
+
+test('a sink pauses after a write only if it has too few events for a full write', async () => {
+  const { sink, lines, send } = createFixture({ maxBytes: 10_000_000, intervalMs: 3_600_000 })
+  send(10_000)
+  await setImmediate()
+  await setImmediate()
+  const waiting = 10_000 - sink.written()
+  assert.ok(waiting > 0 && waiting < 1000, `${waiting} events are left`)
+  await sink.close(1000)
+  assert.equal(read(lines).numbers.length, 10_000)
 })
 
 test('100,000 events while the sink works, fails, blocks and works again are written or counted, and the records say how many are missing', async () => {
