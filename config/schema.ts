@@ -413,13 +413,13 @@ export const schema = {
   },
   cache: {
     type: {
-      doc: 'Where the state of credentials is cached: in `memory`, or also in `redis` to share it between replicas; `none` disables the cache. With `redis`, sessions and failed attempts are stored there as well. `file` is accepted and means `memory`.',
+      doc: 'Where the state of credentials is cached: in `memory`, or also in `redis` to share it between replicas; `none` caches no credentials. With `redis`, sessions and failed attempts are stored there as well. `file` is accepted and means `memory`.',
       format: 'cache_type',
       default: 'memory',
     },
     expiration: { doc: 'Lifetime of a password.', format: 'duration', default: '1h', min: 1000, max: 2_592_000_000 },
     max_entries: {
-      doc: 'Maximum number of users cached in memory.',
+      doc: 'Maximum number of users cached in memory, and of sessions if they are in memory.',
       format: 'integer',
       default: 100_000,
       min: 1,

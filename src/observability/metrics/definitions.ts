@@ -264,7 +264,7 @@ export const definitions = {
   },
   elastauth_audit_events_dropped_total: {
     type: 'counter',
-    help: 'Events of the audit log that were lost, because the sink was down for too long or rejected them.',
+    help: 'Events of the audit log that were dropped because the sink was down for too long, or that the sink rejected.',
     labels: { sink: auditSinks },
     needs: 'audit',
   },
