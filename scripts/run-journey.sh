@@ -9,6 +9,8 @@ example=${1:?usage: run-journey.sh EXAMPLE [DIRECTORY]}
 output=${2:-journey}
 index=journey
 text='hello from the journey'
+url=https://kibana.elastauth.localhost:8443
+ca=()
 scratch=$(mktemp -d)
 
 compose() { docker compose --file "examples/$example/docker-compose.yml" "$@"; }
@@ -17,7 +19,7 @@ cleanup() {
   code=$?
   if [ "$code" -ne 0 ]; then
     mkdir -p "$output"
-    # The passwords and keys are only in files, and no service logs them.
+    # No service logs a password or a key. The trace has the user's password, which setup.sh has generated for this run only.
     compose logs --no-color --timestamps >"$output/compose.log" 2>&1 || true
     compose ps --all >"$output/compose-ps.txt" 2>&1 || true
     echo "run-journey.sh: $example failed; see $output" >&2
@@ -27,6 +29,12 @@ cleanup() {
   exit "$code"
 }
 trap cleanup EXIT
+
+# trust_authority_of SERVICE
+trust_authority_of() {
+  secret "$1" ca.crt >"$scratch/ca.crt"
+  ca=(--ca "$scratch/ca.crt")
+}
 
 # secret SERVICE FILE: images without a shell have no cat either
 secret() {
@@ -49,33 +57,38 @@ add_document() {
 journey() {
   echo "--- $example: $2 signs in ($1)"
   JOURNEY_PASSWORD=$4 PATH="$PWD/node_modules/.bin:$PATH" node test/journeys/main.ts \
-    --url https://kibana.elastauth.localhost:8443 --sign-in "$1" --login "$2" --user "$3" \
-    --index "$index" --text "$text" --ca "$scratch/ca.crt" --output "$output/$3" "${@:5}"
+    --url "$url" "${ca[@]}" --sign-in "$1" --login "$2" --user "$3" \
+    --index "$index" --text "$text" --output "$output/$3" "${@:5}"
 }
 
 if [ -n "$(compose ps --all --quiet)" ]; then KEEP=1; fi
 compose up --build --detach --wait --wait-timeout 900
 case $example in
   traefik-authelia | caddy-authelia)
-    secret "${example%-authelia}" ca.crt >"$scratch/ca.crt"
+    trust_authority_of "${example%-authelia}"
     add_document
     journey authelia alice alice "$(secret authelia alice)" --sign-in-url https://auth.elastauth.localhost:8443
     ;;
   standalone-kibana)
-    secret elastauth ca.crt >"$scratch/ca.crt"
+    trust_authority_of elastauth
     add_document
     journey dex alice@example.com alice "$(secret dex alice)" --sign-in-url https://id.elastauth.localhost:5556
     # carol may only read: her Discover uses the data view that alice's has created.
     journey form carol carol "$(secret elastauth carol)"
     ;;
   keycloak-proxy)
-    secret elastauth ca.crt >"$scratch/ca.crt"
+    trust_authority_of elastauth
     add_document
     journey keycloak alice alice "$(secret keycloak alice)" --sign-in-url https://id.elastauth.localhost:8444
     ;;
   local-dev)
-    # Without a sign-in: a request is enough.
-    curl --silent --show-error --fail http://localhost:5000/_security/_authenticate | grep -o '"username":"developer"'
+    # Every client is the developer, who may write; then alice and bob sign in, each with their name as the password.
+    curl --silent --show-error --fail --output /dev/null --request PUT --header 'Content-Type: application/json' \
+      --data "{\"message\":\"$text\"}" "http://localhost:5000/$index/_doc/1?refresh=true"
+    CONFIG=sign-in compose up --detach --wait
+    url=http://kibana.localhost:5000
+    journey form alice alice alice
+    journey form bob bob bob
     ;;
   *)
     echo "run-journey.sh: how do users sign in at $example?" >&2

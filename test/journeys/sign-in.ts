@@ -19,13 +19,13 @@ const ownForm = {
   username: 'input[name=username]',
   password: 'input[name=password]',
   submit: 'main form button',
-  alert: '[role=alert]',
+  alert: '#alert',
   asksFor: 'input[name=username]',
   signedOut: 'h1:text-is("You are signed out")',
 }
 
 export const signInPages: Readonly<Record<string, SignInPage>> = {
-  // authelia/authelia: internal/suites/action_login.go, verify_notification_displayed.go
+  // authelia/authelia: internal/suites/action_login.go, verify_notification.go
   authelia: {
     username: '#username-textfield',
     password: '#password-textfield',
@@ -71,5 +71,5 @@ export async function signIn(page: Page, form: SignInPage, { url, login, passwor
     throw new Error(`the sign-in page says: ${await alert.innerText()}`)
   })
   rejected.catch(() => {}) // after a sign-in, it ends with the page
-  await Promise.race([page.waitForURL(`${url}/app/**`), rejected])
+  await Promise.race([page.waitForURL(`${url}/app/**`, { waitUntil: 'commit' }), rejected])
 }
