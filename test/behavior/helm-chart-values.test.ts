@@ -123,6 +123,31 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
     assert.deepEqual(routed, ['elastauth-gateway:443', 'kibana:80'])
   })
 
+  for (const [description, config, identityHeaders] of headerProviders()) {
+    test(`with ${description}, Traefik passes on the identity headers of its identity provider only, and strips those of clients in every spelling`, () => {
+      const objects = renderChart({ values: { config, traefik: { enabled: true } } })
+      const { spec } = findObject(objects, 'Middleware', 'elastauth-identity-provider')
+      assert.deepEqual(spec.forwardAuth.authResponseHeaders, identityHeaders)
+      const { customRequestHeaders } = findObject(objects, 'Middleware', 'elastauth-strip').spec.headers
+      for (const name of [...identityHeaders, 'Remote-User', 'X-authentik-username'])
+        for (const separator of ['-', '_', '.']) assert.equal(customRequestHeaders[name.replaceAll('-', separator)], '')
+    })
+  }
+
+  test('Traefik asks the identity provider also in proxy mode, and asks none without a provider that reads identity headers', () => {
+    const chainOf = (config: object) =>
+      findObject(
+        renderChart({ values: { config, traefik: { enabled: true } } }),
+        'Middleware',
+        'elastauth-chain',
+      ).spec.chain.middlewares.map(({ name }: { name: string }) => name.replace('elastauth-', ''))
+    assert.deepEqual(chainOf({ proxy: { enabled: true } }), ['strip', 'identity-provider', 'proxy-secret'])
+    assert.deepEqual(chainOf({ auth_provider: 'oidc', proxy: { enabled: true } }), ['strip', 'proxy-secret'])
+    const withoutProvider = ['strip', 'proxy-secret', 'forward-auth', 'strip']
+    assert.deepEqual(chainOf({ auth_provider: 'elasticsearch' }), withoutProvider)
+    assert.deepEqual(chainOf({ auth_providers: ['oidc'], oidc: { login: false } }), withoutProvider)
+  })
+
   test('an annotation of the user cannot remove the middlewares from the Ingress', () => {
     const name = 'traefik.ingress.kubernetes.io/router.middlewares'
     const ingress = { enabled: true, hosts: ['kibana.example.com'], annotations: { [name]: '' } }
@@ -145,6 +170,24 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
     })
   }
 })
+
+function headerProviders(): [description: string, config: object, identityHeaders: string[]][] {
+  const authentik = ['username', 'groups', 'email', 'name'].map((name) => `X-authentik-${name}`)
+  const authelia = ['Remote-Groups', 'Remote-Email', 'Remote-Name']
+  const own = { username: 'X-Login', groups: 'X-Teams' }
+  return [
+    ['authelia', {}, ['Remote-User', ...authelia]],
+    ['authentik', { auth_provider: 'authentik' }, authentik],
+    ['elasticsearch and authentik', { auth_providers: ['elasticsearch', 'authentik'] }, authentik],
+    [
+      'headers of its own',
+      { auth_provider: 'headers', headers: own },
+      ['X-Login', 'X-Teams', 'X-Forwarded-Email', 'X-Forwarded-Preferred-Username'],
+    ],
+    ['one header replaced', { headers: { username: 'X-Login' } }, ['X-Login', ...authelia]],
+    ['one header replaced by its older key', { authelia: { header_username: 'X-Login' } }, ['X-Login', ...authelia]],
+  ]
+}
 
 function rejected(): [description: string, values: object, message: RegExp][] {
   const proxy = (peer: object) => ({ networkPolicy: { ingress: { proxy: [peer] } } })
@@ -198,6 +241,16 @@ function rejected(): [description: string, values: object, message: RegExp][] {
     ['a peer with an empty list of labels', proxy({ podSelector: { matchLabels: {} } }), /minProperties/],
     ['a peer that is every address', proxy({ ipBlock: { cidr: '0.0.0.0/0' } }), allPods],
     ['egress to everything', { networkPolicy: { egress: { any: { to: [] } } } }, /minItems/],
+    [
+      'a Service for clients outside the cluster without the proxy secret',
+      { service: { type: 'LoadBalancer' }, secret: { keys: { proxy_secret: null } } },
+      /service\.type LoadBalancer would let clients .* act as any user: use ClusterIP/,
+    ],
+    [
+      'the port of sub-requests for the Service',
+      { service: { port: 5001 }, config: { auth_provider: 'oidc' } },
+      /service\.port is 5001, which is the port of sub-requests: use another one/,
+    ],
     ['an Ingress without hosts', { ingress: { enabled: true } }, /ingress\.hosts is required/],
     [
       'an Ingress that would publish Kibana without sign-on',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { createServer } from 'node:tls'
 import { request } from 'undici'
@@ -13,6 +13,7 @@ import { chart, findObject, type KubernetesObject, renderChart, skipWithoutHelm 
 import { startOidcProvider } from '../support/oidc/provider.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { portOf, startUpstream } from '../support/upstream.ts'
+import { runElastauth } from './elastauth-command.ts'
 
 const proxySecret = 'a-secret-of-the-tests-for-the-proxy'
 const probes = ['startupProbe', 'livenessProbe', 'readinessProbe']
@@ -52,7 +53,7 @@ describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
     const elasticsearch = await startElasticsearch(authority)
     const gateway = await startPod(objects, {
       secrets: { 'secret-key': testKey, 'elasticsearch-password': 'changeme', 'proxy-secret': proxySecret },
-      certificates: { elasticsearch: authority.cert },
+      certificates: { 'elasticsearch/ca.crt': authority.cert },
       ports: { 'elasticsearch-es-http:9200': elasticsearch },
     })
     const paths = probes.map((probe) => container()[probe].httpGet.path)
@@ -85,7 +86,7 @@ describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
         'oidc-client-secret': provider.clientSecret,
         'redis-password': 'hidden',
       },
-      certificates: { elasticsearch: elasticsearchAuthority.cert, kibana: kibanaAuthority.cert },
+      certificates: { 'elasticsearch/ca.crt': elasticsearchAuthority.cert, 'kibana/ca.crt': kibanaAuthority.cert },
       ports: {
         'elasticsearch-es-http:9200': await startElasticsearch(elasticsearchAuthority),
         'kibana-kb-http:5601': kibana.port,
@@ -100,6 +101,28 @@ describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
     await body.dump()
     assert.equal(statusCode, 302)
     assert.ok(String(headers.location).startsWith(provider.issuer))
+  })
+
+  test('elastauth accepts the configuration and the variables of all values together, without a warning', async () => {
+    const authority = createCertificateAuthority()
+    const { cert, key } = authority.issue('elastauth')
+    const { config, env } = mountPod(renderChart({ files: ['ci/everything-values.yaml'] }), {
+      secrets: {
+        'secret-key': testKey,
+        'elasticsearch-password': 'changeme',
+        'proxy-secret': proxySecret,
+        'oidc-client-secret': 'hidden',
+      },
+      certificates: {
+        'elasticsearch/ca.crt': authority.cert,
+        'tls/tls.crt': cert,
+        'tls/tls.key': key,
+        'tls/ca.crt': authority.cert,
+      },
+      ports: {},
+    })
+    const { code, stderr } = await runElastauth(['config', 'check', '--config', config], env)
+    assert.deepEqual([code, stderr], [0, ''])
   })
 
   test("the ForwardAuth address is the Service, and the Service's target port is a container port", () => {
@@ -145,7 +168,7 @@ function traefikValues(): object {
 type PodOptions = Readonly<{
   /** The keys of the Secret. */
   secrets: Readonly<Record<string, string>>
-  /** CA certificates by the name of their folder. */
+  /** Files below /certificates by path. */
   certificates: Readonly<Record<string, string>>
   /** Local ports of the Services that the configuration names as `host:port`. */
   ports: Readonly<Record<string, number>>
@@ -153,43 +176,49 @@ type PodOptions = Readonly<{
 }>
 
 /** Runs elastauth with the configuration, variables and mounts of the Deployment, on a free port. */
-async function startPod(rendered: readonly KubernetesObject[], { secrets, certificates, ports, env }: PodOptions) {
-  const directory = mkdtempSync(join(tmpdir(), 'elastauth-helm-'))
-  after(() => rmSync(directory, { recursive: true }))
-  for (const [name, text] of Object.entries(secrets)) writeFileSync(join(directory, name), text, { mode: 0o440 })
-  for (const [name, text] of Object.entries(certificates)) {
-    mkdirSync(join(directory, 'certificates', name), { recursive: true })
-    writeFileSync(join(directory, 'certificates', name, 'ca.crt'), text)
-  }
-  const names = Object.fromEntries(Object.keys(ports).map((address) => [address.split(':')[0], ['127.0.0.1']]))
-  writeFileSync(join(directory, 'names.json'), JSON.stringify(names))
-  let config: string = findObject(rendered, 'ConfigMap').data['config.yml']
-  config = config.replaceAll('/certificates/', `${directory}/certificates/`)
-  for (const [address, port] of Object.entries(ports))
-    config = config.replaceAll(address, address.replace(/\d+$/, String(port)))
-  writeFileSync(join(directory, 'config.yml'), config)
-  const variables: { name: string; value: string }[] = findObject(rendered, 'Deployment').spec.template.spec
-    .containers[0].env
-  const podEnv = Object.fromEntries(
-    variables.map(({ name, value }) => [
-      name,
-      value.startsWith('/secrets/') ? join(directory, basename(value)) : value,
-    ]),
-  )
+async function startPod(rendered: readonly KubernetesObject[], options: PodOptions): Promise<Gateway> {
+  const { config, env } = mountPod(rendered, options)
   const gateway = await startGateway({
-    flags: { config: join(directory, 'config.yml') },
+    flags: { config },
     nodeArguments: ['--import', join(import.meta.dirname, '../support/resolver-hook.ts')],
     env: {
-      ...podEnv,
       ELASTAUTH_SECRET_KEY: '',
       ELASTAUTH_ELASTICSEARCH_USERNAME: 'elastic',
       ELASTAUTH_TRUSTED_PROXIES: 'loopback', // in a cluster the proxy has a private address
-      TEST_NAMES: join(directory, 'names.json'),
       ...env,
+      ...options.env,
     },
   })
   after(() => gateway.stop())
   return gateway
+}
+
+/** Writes the ConfigMap and the Secrets of a Deployment. @returns the path of config.yml, and the variables of the container */
+function mountPod(rendered: readonly KubernetesObject[], { secrets, certificates, ports }: PodOptions) {
+  const directory = mkdtempSync(join(tmpdir(), 'elastauth-helm-'))
+  after(() => rmSync(directory, { recursive: true }))
+  for (const [name, text] of Object.entries(secrets)) writeFileSync(join(directory, name), text, { mode: 0o440 })
+  for (const [path, text] of Object.entries(certificates)) {
+    mkdirSync(dirname(join(directory, 'certificates', path)), { recursive: true })
+    writeFileSync(join(directory, 'certificates', path), text, { mode: 0o440 })
+  }
+  const names = Object.fromEntries(Object.keys(ports).map((address) => [address.split(':')[0], ['127.0.0.1']]))
+  writeFileSync(join(directory, 'names.json'), JSON.stringify(names))
+  let text: string = findObject(rendered, 'ConfigMap').data['config.yml']
+  text = text.replaceAll('/certificates/', `${directory}/certificates/`)
+  for (const [address, port] of Object.entries(ports))
+    text = text.replaceAll(address, address.replace(/\d+$/, String(port)))
+  writeFileSync(join(directory, 'config.yml'), text)
+  const variables: { name: string; value: string }[] = findObject(rendered, 'Deployment').spec.template.spec
+    .containers[0].env
+  const env = variables.map(({ name, value }) => [
+    name,
+    value.startsWith('/secrets/') ? join(directory, basename(value)) : value,
+  ])
+  return {
+    config: join(directory, 'config.yml'),
+    env: { ...(Object.fromEntries(env) as Record<string, string>), TEST_NAMES: join(directory, 'names.json') },
+  }
 }
 
 /** A fake Elasticsearch behind TLS, with the name that ECK puts into its certificate. @returns its port */

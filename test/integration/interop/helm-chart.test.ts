@@ -108,7 +108,7 @@ async function startTestBed(flags: Readonly<Record<string, string>>, cleanup: As
   const subRequests = signIn ? new URL(await subRequestUrlOf(gateway)).host : address
   const traefik = {
     ...routes.traefik,
-    identityProvider: { address: `http://${await listen(identityProvider, cleanup)}/` },
+    identityProvider: `http://${await listen(identityProvider, cleanup)}/`,
   }
   const config = signIn ? { auth_provider: flags.auth_provider } : {}
   const rendered = JSON.stringify(renderChart({ values: { ...routes, traefik, config } }))

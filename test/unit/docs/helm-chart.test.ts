@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parse } from 'yaml'
 import { listChartValues } from '../../../config/generate/chart-values.ts'
+import { headerPresets } from '../../../config/header-presets.ts'
 import { keys } from '../../../config/schema.ts'
 import { isSensitiveKey, legacyKeys } from '../../../config/sources/legacy-keys.ts'
 
@@ -32,6 +33,15 @@ describe('the Helm chart in deploy/helm/elastauth', () => {
     const schema: Schema = JSON.parse(read('values.schema.json'))
     const forDependencies = ['global', 'enabled']
     assert.deepEqual(differences(schema, parse(read('values.yaml')), ''), forDependencies)
+  })
+
+  test('the chart knows the identity headers of every provider, and so lets Traefik strip those of clients', () => {
+    const [, listed] = /define "elastauth\.headerPresets" -\}\}\n([\s\S]*?)\{\{-/.exec(read('templates/_helpers.tpl'))!
+    const presets = Object.entries(headerPresets).map(([provider, { username, groups, email, name }]) => [
+      provider,
+      [username, groups, email, name],
+    ])
+    assert.deepEqual(parse(listed!), Object.fromEntries(presets))
   })
 
   test('the chart knows every secret of the configuration, and so keeps it out of the ConfigMap and the environment', () => {

@@ -64,6 +64,13 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- end }}
 {{- end }}
 {{- end }}
+{{- $isAuthenticated := or .Values.secret.keys.proxy_secret (.Values.config.tls | default dict).client_ca }}
+{{- if and (ne .Values.service.type "ClusterIP") (not (include "elastauth.isProxyMode" .)) (not $isAuthenticated) }}
+{{- fail (printf "service.type %s would let clients outside the cluster act as any user: use ClusterIP, or set secret.keys.proxy_secret" .Values.service.type) }}
+{{- end }}
+{{- if and (eq (int .Values.service.port) 5001) (include "elastauth.hasForwardAuthPort" .) }}
+{{- fail "service.port is 5001, which is the port of sub-requests: use another one" }}
+{{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.parentRefs is required: the Gateways that serve the host names" }}
 {{- end }}

@@ -55,13 +55,43 @@ labels:
 {{- if (.Values.config.proxy | default dict).enabled }}true{{ end }}
 {{- end }}
 
+{{- define "elastauth.providers" -}}
+{{- .Values.config.auth_providers | default (list (.Values.config.auth_provider | default "authelia")) | toJson }}
+{{- end }}
+
 {{- /* Whether people sign in through elastauth: at an OpenID provider, or with a form. */ -}}
 {{- define "elastauth.hasLogin" -}}
-{{- $config := .Values.config }}
-{{- $providers := $config.auth_providers | default (list ($config.auth_provider | default "authelia")) }}
+{{- $providers := include "elastauth.providers" . | fromJsonArray }}
 {{- range $provider := list "oidc" "users" }}
-{{- if and (has $provider $providers) (ne (toString (index $config $provider | default dict).login) "false") }}true{{ end }}
+{{- if and (has $provider $providers) (ne (toString (index $.Values.config $provider | default dict).login) "false") }}true{{ end }}
 {{- end }}
+{{- end }}
+
+{{- /* Username, groups, email and name of config/header-presets.ts, which a test compares. */ -}}
+{{- define "elastauth.headerPresets" -}}
+authelia: [Remote-User, Remote-Groups, Remote-Email, Remote-Name]
+authentik: [X-authentik-username, X-authentik-groups, X-authentik-email, X-authentik-name]
+oauth2-proxy: [X-Auth-Request-User, X-Auth-Request-Groups, X-Auth-Request-Email, X-Auth-Request-Preferred-Username]
+tailscale: [Tailscale-User-Login, Tailscale-User-Groups, Tailscale-User-Email, Tailscale-User-Name]
+headers: [X-Forwarded-User, X-Forwarded-Groups, X-Forwarded-Email, X-Forwarded-Preferred-Username]
+{{- end }}
+
+{{- /* The headers with the identity, if elastauth reads them and people do not sign in through it; otherwise an empty list. */ -}}
+{{- define "elastauth.identityHeaders" -}}
+{{- $presets := include "elastauth.headerPresets" . | fromYaml }}
+{{- $headers := list }}
+{{- if not (include "elastauth.hasLogin" .) }}
+{{- range $provider := include "elastauth.providers" . | fromJsonArray }}
+{{- range $index, $field := list "username" "groups" "email" "name" }}
+{{- $own := index ($.Values.config.headers | default dict) $field }}
+{{- $older := index ($.Values.config.authelia | default dict) (printf "header_%s" $field) }}
+{{- if hasKey $presets $provider }}
+{{- $headers = append $headers (coalesce $own $older (index $presets $provider $index)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $headers | toJson }}
 {{- end }}
 
 {{- /* Whether sub-requests have a separate port, because browsers reach the other one (docs/oidc.md). */ -}}
