@@ -6,7 +6,7 @@ import { asGatewayError } from '../http/errors.ts'
 import { escapeControls } from '../http/escape-controls.ts'
 import { compareRoles, describeChanges, type RoleChange } from '../plan/compare-roles.ts'
 import type { PlanCommand } from './args.ts'
-import { toJson } from './print.ts'
+import { print, toJson } from './print.ts'
 
 /**
  * The command `elastauth plan`: prints whose roles a new configuration changes. It only reads Elasticsearch.
@@ -44,13 +44,13 @@ export async function printPlan(
   }
 }
 
-/** Writes each change as it is found, so that memory does not grow with the number of users. */
+/** Writes each change as it is found, and waits for a slow reader, so that memory does not grow with the number of users. */
 function createChangeWriter(json: boolean) {
   let written = 0
-  const write = (change: RoleChange) => {
-    if (!json) return console.log(formatChange(change))
+  const write = (change: RoleChange): Promise<void> => {
+    if (!json) return print(`${formatChange(change)}\n`)
     const { username, gains, loses, hasNoRole: denied } = change
-    process.stdout.write(`${written++ === 0 ? '{"users":[\n' : ',\n'}${toJson({ username, gains, loses, denied })}`)
+    return print(`${written++ === 0 ? '{"users":[\n' : ',\n'}${toJson({ username, gains, loses, denied })}`)
   }
   return {
     write,

@@ -13,5 +13,6 @@ export function toJson(value: unknown): string {
 
 /** Waits for a slow reader, so that a large list does not fill the memory. */
 export async function print(text: string): Promise<void> {
+  if (process.stdout.destroyed) return // no event would follow
   if (!process.stdout.write(text)) await once(process.stdout, 'drain').catch(() => {}) // the commands handle the end of the reader
 }

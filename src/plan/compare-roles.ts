@@ -29,7 +29,8 @@ export type CompareOptions = Readonly<{
   page: SweepDirectory['page']
   before: RoleRules
   after: RoleRules
-  onChange?: (change: RoleChange) => void
+  /** Awaited if it returns a promise, so that a slow reader of the changes slows the comparison down. */
+  onChange?: (change: RoleChange) => unknown
   /** After how many users of Elasticsearch to stop. */
   maxUsers?: number
   /** Awaited after each page. */
@@ -46,7 +47,7 @@ export async function compareRoles(options: CompareOptions): Promise<RoleChanges
   const [mapBefore, mapAfter] = [createMapRoles(before), createMapRoles(after)]
   const counts = { managed: 0, gaining: 0, losing: 0, denied: 0, unknown: 0 }
 
-  function count(user: NamedUser): void {
+  function count(user: NamedUser): unknown {
     if (readManagedState(user.metadata) === undefined) return
     counts.managed++
     const groups = readGroups(user.metadata)
@@ -59,12 +60,12 @@ export async function compareRoles(options: CompareOptions): Promise<RoleChanges
     if (gains.length > 0) counts.gaining++
     if (loses.length > 0) counts.losing++
     if (loses.length > 0 && hasNoRole) counts.denied++
-    if (gains.length + loses.length > 0) onChange?.(change)
+    if (gains.length + loses.length > 0) return onChange?.(change)
   }
 
   let read = 0
   for await (const users of userPages(options.page)) {
-    for (const user of users) count(user)
+    for (const user of users) await count(user)
     read += users.length
     if (read >= maxUsers) return { ...counts, isIncomplete: true }
     await pause?.()

@@ -52,6 +52,18 @@ test('a comparison names who gains roles, who loses roles, and who would get non
   assert.equal(describeChanges(counts), 'of 5 managed users, 2 gain roles, 1 loses roles, 1 would get no role')
 })
 
+test('a comparison waits until each change is written, so that a slow reader does not fill the memory', async () => {
+  const users = ['alice', 'bob', 'carol'].map((name) => user(name, ['admins']))
+  let writing = 0
+  const onChange = async () => {
+    assert.equal(++writing, 1)
+    await new Promise((resolve) => setImmediate(resolve))
+    writing--
+  }
+  const options = { before: rules({}), after: rules({ admins: ['viewer'] }), onChange }
+  assert.equal((await compareRoles({ page: createPage(users), ...options })).gaining, 3)
+})
+
 test('a comparison applies default_roles and group_whitelist as sign-ins do', async () => {
   const users = [user('alice', []), user('bob', ['staff'])]
   const before = rules({}, { defaultRoles: ['viewer'] })
