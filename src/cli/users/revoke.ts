@@ -71,9 +71,7 @@ async function revoke(
     .revoke(username, disable)
     .catch((error) => endRemains(error, connections, username, invalidates))
   const notBefore = current.not_before!
-  // A failure after the revocation must not stop the rest: it is a check that does not hold.
-  const sessionsEnded = await attempt(async () => sessions?.endAll(username))
-  const keysEnded = await attempt(async () => (invalidates ? apiKeys.invalidateAll(username) : undefined))
+  const { sessionsEnded, keysEnded } = await endSessionsAndKeys(connections, username, invalidates)
   const stored = await attempt(() => directory.get(username))
   const isDisabled = stored.value !== undefined && isLocked(stored.value)
   const formerPassword = keys.password(former.key_id, username, former.created, former.version)
@@ -94,13 +92,13 @@ async function revoke(
         return { ok, detail: ok ? '' : 'something has enabled the user: run this again' }
       })),
     await checkThat('no API key is active', async () => {
-      const invalidated = resultOf(keysEnded)
+      const invalidated = keysEnded && resultOf(keysEnded)
       const active = await apiKeys.list(username)
       return { ok: active.length === 0, detail: describeKeys(active, invalidated) }
     }),
     sessions &&
       (await checkThat('no session is in Redis', async () => {
-        const ended = resultOf(sessionsEnded)
+        const ended = resultOf(sessionsEnded!)
         const { length } = await sessions.list(username)
         return { ok: length === 0, detail: length === 0 ? `${ended} ended` : `${length} ${newerSessions}` }
       })),
@@ -117,19 +115,25 @@ async function revoke(
  */
 async function endRemains(
   error: unknown,
-  { sessions, apiKeys }: Connections,
+  connections: Connections,
   username: string,
   invalidates: boolean,
 ): Promise<never> {
   const { code, detail } = asGatewayError(error)
   if (code !== 'not_found') throw error
-  const ended = sessions && (await attempt(() => sessions.endAll(username)))
-  const invalidated = invalidates ? await attempt(() => apiKeys.invalidateAll(username)) : undefined
+  const { sessionsEnded, keysEnded } = await endSessionsAndKeys(connections, username, invalidates)
   const what = [
-    ...(ended ? [describeEnd('sessions ended', ended)] : []),
-    ...(invalidated ? [describeEnd('API keys invalidated', invalidated)] : []),
+    ...(sessionsEnded ? [describeEnd('sessions ended', sessionsEnded)] : []),
+    ...(keysEnded ? [describeEnd('API keys invalidated', keysEnded)] : []),
   ]
   throw new GatewayError('not_found', [detail, ...what].join('; '))
+}
+
+/** A failure must not stop the rest. */
+async function endSessionsAndKeys({ sessions, apiKeys }: Connections, username: string, invalidates: boolean) {
+  const sessionsEnded = sessions && (await attempt(() => sessions.endAll(username)))
+  const keysEnded = invalidates ? await attempt(() => apiKeys.invalidateAll(username)) : undefined
+  return { sessionsEnded, keysEnded }
 }
 
 function describeEnd(what: string, { value, error }: Attempt<number>): string {
