@@ -66,12 +66,16 @@ function checkCommand({ headers, from, path, method, host, user, token }: Explai
 }
 
 /** Arguments can be read by other users of the machine, so no secret may be one. */
-function checkHeader(header: string, { oidc }: Config): void {
-  const [, name = ''] = /^([\w!#$%&'*+.^`|~-]+):/.exec(header) ?? []
+function checkHeader(header: string, { oidc, proxy_secret, proxy_secret_header }: Config): void {
+  const [, name = '', value = ''] = /^([\w!#$%&'*+.^`|~-]+):(.*)/s.exec(header) ?? []
   if (name === '' || /[\0\r\n]/.test(header)) fail("--header is not a header: write e.g. 'Remote-User: alice'")
   const secrets = ['authorization', 'proxy-authorization', oidc.token_header?.toLowerCase()]
   if (secrets.includes(name.toLowerCase()))
     fail(`--header ${name} is a secret, and every user of this machine can read arguments: use --token FILE`)
+  if (name.toLowerCase() === proxy_secret_header.toLowerCase() && value.trim() === proxy_secret)
+    fail(
+      `--header ${name} is the proxy_secret, and every user of this machine can read arguments: leave it out, it is added`,
+    )
   if (name.toLowerCase() === 'cookie')
     fail('--header Cookie: sessions cannot be explained, and every user of this machine can read arguments: use --user')
 }

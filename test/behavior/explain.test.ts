@@ -91,7 +91,7 @@ describe('explain without --connect', () => {
     }
   })
 
-  test('adds the configured proxy_secret as the proxy does, but not if the request has another one, and never prints it', async () => {
+  test('adds the configured proxy_secret as the proxy does, but not if the request has another one, and neither prints it nor accepts it as an argument', async () => {
     const more = { ELASTAUTH_PROXY_SECRET: secret }
     const [right, wrong] = await Promise.all([
       explain(alice, more),
@@ -101,7 +101,10 @@ describe('explain without --connect', () => {
     assert.match(right.stdout, /trust +yes: .*, and the request has the proxy_secret/)
     assert.equal(wrong.code, 1)
     assert.match(wrong.stdout, /trust +no: with a wrong proxy_secret/)
-    assert.ok(![right, wrong].some(({ stdout, stderr }) => `${stdout}${stderr}`.includes(secret)))
+    const given = await explain([...alice, '--header', `x-elastauth-proxy-secret: ${secret}`], more)
+    assert.equal(given.code, 2)
+    assert.match(given.stderr, /is the proxy_secret, and every user of this machine can read arguments: leave it out/)
+    assert.ok(![right, wrong, given].some(({ stdout, stderr }) => `${stdout}${stderr}`.includes(secret)))
   })
 
   test('shows the claims of a token as not verified', async () => {
