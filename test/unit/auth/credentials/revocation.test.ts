@@ -446,6 +446,20 @@ describe('revoke', () => {
     assert.equal(undone, 5)
   })
 
+  test('revoke repeats its write if one that a replica began before arrives within the rotation pause and a second after it', async () => {
+    const { clock, directory, obtain } = createTestBed()
+    await obtain(before)
+    const stale = directory.users.get('bob')!
+    let isUndone = false
+    directory.hooks.after = (operation) => {
+      if (operation !== 'put' || isUndone) return
+      isUndone = true
+      void clock.sleep(pause + 900).then(() => directory.users.set('bob', stale))
+    }
+    const { isStable } = await revokeBob(clock, directory, { disable: true })
+    assert.deepEqual([isStable, directory.users.get('bob')!.enabled, directory.written.length], [true, false, 3])
+  })
+
   test('revoke writes no absent, reserved or foreign user, and none under an unknown key', async () => {
     const { clock, directory, obtain } = createTestBed()
     await assert.rejects(revokeBob(clock, directory), { code: 'not_found' })

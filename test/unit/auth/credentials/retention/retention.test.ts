@@ -7,6 +7,7 @@ import type { RetentionRules } from '../../../../../src/auth/credentials/retenti
 import { createRetention, type RetentionOptions } from '../../../../../src/auth/credentials/retention/retention.ts'
 import { createSharedCache } from '../../../../../src/auth/credentials/shared-cache.ts'
 import { noSharedStates, type SharedStates } from '../../../../../src/auth/credentials/shared-states.ts'
+import { GatewayError } from '../../../../../src/http/errors.ts'
 import { createFakeClock, type FakeClock } from '../../../../support/fake-clock.ts'
 import { createMemoryDirectory, type MemoryDirectory } from '../../../../support/memory-directory.ts'
 import { createMemorySharedStore, type MemorySharedStore } from '../../../../support/memory-shared-store.ts'
@@ -95,7 +96,7 @@ describe('retention', () => {
       const { clock, directory } = createBed()
       const { obtain } = createReplica(directory, clock)
       await obtain(bob)
-      const { sweep, events } = startRetention(directory, clock, { retention: { ...both, disableAfterMs } })
+      const { sweep, events, forgotten } = startRetention(directory, clock, { retention: { ...both, disableAfterMs } })
       await clock.advance(20 * day)
       await sweep()
       await clock.advance(70 * day + hour)
@@ -103,6 +104,7 @@ describe('retention', () => {
       assert.equal(await sweep(), 'deleted')
       assert.deepEqual([directory.users.size, directory.apiKeys.size], [0, 0])
       assert.deepEqual(events.at(-1), { kind: 'deleted', username: 'bob' })
+      assert.equal(forgotten.length, disableAfterMs === undefined ? 1 : 2, 'this process forgets the credential')
       assert.ok(directory.accepts(await obtain(bob)))
     }
   })
@@ -204,6 +206,22 @@ describe('retention', () => {
       store.clear()
     }
   })
+})
+
+test('with Redis, a user whose last read before the deletion fails is not deleted and not locked', async () => {
+  const { clock, directory, store } = createBed()
+  await createReplica(directory, clock).obtain(bob)
+  const { sweep } = startRetention(directory, clock, { states: shareStates(store, clock) })
+  await clock.advance(91 * day)
+  let reads = 0
+  directory.hooks.before = (operation) => {
+    if (operation === 'get' && ++reads === 2) throw new GatewayError('elasticsearch_unavailable', 'no response')
+  }
+  await assert.rejects(sweep(), { code: 'elasticsearch_unavailable' })
+  await clock.advance(2)
+  assert.ok(directory.users.has('bob'))
+  assert.deepEqual([...store.values()], [])
+  assert.equal(await sweep(), 'deleted')
 })
 
 describe('retention that is killed at any step', () => {
