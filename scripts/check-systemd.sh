@@ -24,6 +24,8 @@ run_in_container() {
   printf '%s\n' 'listen: 127.0.0.1:5000' 'default_roles: [viewer]' 'elasticsearch: { dry_run: true }' >"$root/steps/config.yml"
   awk '/^## / { section = $0 } /^```/ { block++; next } section == "## systemd" && block % 2 { print }' \
     docs/operations.md >"$root/steps/documented.sh"
+  awk -F'|' '/^\| (listen on a port below 1024|write the audit log)/ { print $3 }' docs/operations.md | grep -o '`[^`]*`' | tr -d '`' \
+    >"$root/steps/documented.conf"
   cat >"$root/steps/run.sh" <<'STEPS'
 set -euxo pipefail
 cd /steps
@@ -32,15 +34,30 @@ npm() { echo /usr/local/lib/node_modules; } # for `npm root --global`
 export PASSWORD=changeme
 . ./documented.sh
 if systemd-analyze verify /etc/systemd/system/elastauth.service 2>&1 | grep elastauth; then exit 1; fi
-request() { curl -fsS -H 'Remote-User: testuser' http://127.0.0.1:5000/; }
-for _ in {1..100}; do request >/dev/null 2>&1 && break; sleep 0.1; done
-request
+address=127.0.0.1:5000
+request() { curl -fsS -H 'Remote-User: testuser' "http://$address/"; }
+first_request() {
+  for _ in {1..100}; do request >/dev/null 2>&1 && break; sleep 0.1; done
+  request
+}
+first_request
 systemctl reload elastauth
 request
 grep -E '^(CapEff:\s+0+|NoNewPrivs:\s+1|Seccomp:\s+2)$' "/proc/$(systemctl show -P MainPID elastauth)/status" | tee facts
 test "$(wc -l <facts)" -eq 3
 systemctl stop elastauth
 test "$(systemctl show -P Result elastauth) $(systemctl show -P NRestarts elastauth)" = 'success 0'
+
+# the changes for a low port and the audit log
+mkdir /etc/systemd/system/elastauth.service.d
+(echo '[Service]'; cat documented.conf) >/etc/systemd/system/elastauth.service.d/override.conf
+address=127.0.0.1:80
+printf '%s\n' "listen: $address" 'audit: { path: /var/log/elastauth/audit.json }' "$(grep -v listen config.yml)" >/etc/elastauth/config.yml
+systemctl daemon-reload
+systemctl start elastauth
+first_request
+systemctl stop elastauth
+grep audit_started /var/log/elastauth/audit.json
 touch passed
 STEPS
   cat >"$root/etc/systemd/system/steps.service" <<'UNIT'
@@ -84,4 +101,4 @@ if ! command -v systemd-nspawn >/dev/null || ! "${as_root[@]}" unshare --mount m
   exit
 fi
 "${as_root[@]}" unshare --mount "$PWD/scripts/check-systemd.sh" --in-namespace "$package" "$(node -p process.execPath)" "$scratch"
-echo 'A systemd runs the unit after the steps of docs/operations.md#systemd: it responds, reloads and stops.'
+echo 'A systemd runs the unit after the steps of docs/operations.md#systemd: it responds, reloads and stops, also with the changes for a low port.'
