@@ -26,7 +26,7 @@ download() {
   schemas+=("$folder"/*)
 }
 schemas=()
-download sigs.k8s.io/gateway-api v1.4.0 /config/crd/standard/gateway.networking.k8s.io_httproutes.yaml
+download sigs.k8s.io/gateway-api v1.5.1 /config/crd/standard/gateway.networking.k8s.io_{gateways,httproutes}.yaml
 download github.com/prometheus-operator/prometheus-operator v0.85.0 \
   /example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml
 download github.com/traefik/traefik/v3 v3.7.13 /docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml
@@ -35,12 +35,16 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 chart=deploy/helm/elastauth
 "$helm" package "$chart" --destination "$scratch"
-for values in values.yaml values-oidc-proxy.yaml ci/everything-values.yaml; do
-  "$helm" lint --strict --quiet "$chart" --values "$chart/$values"
+example=../../../examples/gateway-api
+for values in values.yaml values-oidc-proxy.yaml ci/everything-values.yaml "values-oidc-proxy.yaml $example/values.yaml"; do
+  files=()
+  for file in $values; do files+=(--values "$chart/$file"); done
+  "$helm" lint --strict --quiet "$chart" "${files[@]}"
   for kubernetes in 1.30 1.37; do
-    "$helm" template elastauth "$scratch"/elastauth-*.tgz --values "$chart/$values" --kube-version "$kubernetes.0" >"$scratch/$kubernetes.yaml"
+    "$helm" template elastauth "$scratch"/elastauth-*.tgz "${files[@]}" --kube-version "$kubernetes.0" >"$scratch/$kubernetes.yaml"
     "$validate" --kubernetes-version "$kubernetes" --strict --quiet --no-warn "$scratch/$kubernetes.yaml"
   done
   echo "$chart/$values: $(grep -c '^kind:' "$scratch/1.37.yaml") objects, valid in Kubernetes 1.30 and 1.37"
   node scripts/check-custom-resources.ts "$scratch/1.37.yaml" "${schemas[@]}"
 done
+node scripts/check-custom-resources.ts "$chart/$example/gateway.yaml" "${schemas[@]}"

@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { createServer } from 'node:tls'
 import { request } from 'undici'
+import { parseAllDocuments } from 'yaml'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
 import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
 import { type Gateway, startGateway, testKey } from '../support/gateway.ts'
@@ -16,6 +17,8 @@ import { portOf, startUpstream } from '../support/upstream.ts'
 import { runElastauth } from './elastauth-command.ts'
 
 const proxySecret = 'a-secret-of-the-tests-for-the-proxy'
+/** As the first lines of the example say. */
+const gatewayFiles = ['values-oidc-proxy.yaml', '../../../examples/gateway-api/values.yaml']
 const probes = ['startupProbe', 'livenessProbe', 'readinessProbe']
 
 describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
@@ -67,40 +70,74 @@ describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
     assert.equal(await authenticate({ 'X-Elastauth-Proxy-Secret': proxySecret }), 403)
   })
 
-  test('elastauth starts with values-oidc-proxy.yaml before an Elasticsearch and a Kibana with TLS, all probes succeed, and people are sent to the provider', {
-    skip: skipWithoutRedis(),
-  }, async () => {
-    const rendered = renderChart({ files: ['values-oidc-proxy.yaml'] })
-    const elasticsearchAuthority = createCertificateAuthority('CA of elasticsearch')
-    const kibanaAuthority = createCertificateAuthority('CA of kibana')
-    const kibana = await startUpstream((_, response) => response.end(), {
-      tls: kibanaAuthority.issue('kibana', { names: ['kibana-kb-http'] }),
+  for (const [name, files] of [
+    ['values-oidc-proxy.yaml', ['values-oidc-proxy.yaml']],
+    ['the values of examples/gateway-api', gatewayFiles],
+  ] as const)
+    test(`elastauth starts with ${name} before an Elasticsearch and a Kibana with TLS, all probes succeed, and people are sent to the provider`, {
+      skip: skipWithoutRedis(),
+    }, async () => {
+      const rendered = renderChart({ files })
+      const elasticsearchAuthority = createCertificateAuthority('CA of elasticsearch')
+      const kibanaAuthority = createCertificateAuthority('CA of kibana')
+      const kibana = await startUpstream((_, response) => response.end(), {
+        tls: kibanaAuthority.issue('kibana', { names: ['kibana-kb-http'] }),
+      })
+      const provider = await startOidcProvider()
+      const redis = await startRedis({ config: ['requirepass hidden'], client: { password: 'hidden' } })
+      after(() => Promise.all([provider.stop(), redis.stop()]))
+      const gateway = await startPod(rendered, {
+        secrets: {
+          'secret-key': testKey,
+          'elasticsearch-password': 'changeme',
+          'oidc-client-secret': provider.clientSecret,
+          'redis-password': 'hidden',
+        },
+        certificates: { 'elasticsearch/ca.crt': elasticsearchAuthority.cert, 'kibana/ca.crt': kibanaAuthority.cert },
+        ports: {
+          'elasticsearch-es-http:9200': await startElasticsearch(elasticsearchAuthority),
+          'kibana-kb-http:5601': kibana.port,
+          'redis:6379': redis.port,
+        },
+        env: { ELASTAUTH_OIDC_ISSUER: provider.issuer },
+      })
+      await assertProbesSucceed(gateway, findObject(rendered, 'Deployment').spec.template.spec.containers[0])
+      const { statusCode, headers, body } = await request(`${gateway.url}/app/home`, {
+        headers: { host: 'kibana.example.com', accept: 'text/html', 'x-forwarded-proto': 'https' },
+      })
+      await body.dump()
+      assert.equal(statusCode, 302)
+      assert.ok(String(headers.location).startsWith(provider.issuer))
     })
-    const provider = await startOidcProvider()
-    const redis = await startRedis({ config: ['requirepass hidden'], client: { password: 'hidden' } })
-    after(() => Promise.all([provider.stop(), redis.stop()]))
-    const gateway = await startPod(rendered, {
-      secrets: {
-        'secret-key': testKey,
-        'elasticsearch-password': 'changeme',
-        'oidc-client-secret': provider.clientSecret,
-        'redis-password': 'hidden',
+
+  test('the chart with examples/gateway-api sends all requests from the HTTPS listener of its Gateway to elastauth, with no limit of time', () => {
+    const rendered = renderChart({ files: gatewayFiles })
+    const [, gateway, redirect] = parseAllDocuments(
+      readFileSync(join(chart, '../../../examples/gateway-api/gateway.yaml'), 'utf8'),
+    ).map((document) => document.toJS())
+    const { parentRefs, hostnames, rules } = findObject(rendered, 'HTTPRoute').spec
+    const { name, namespace } = gateway.metadata
+    assert.deepEqual(parentRefs, [{ name, namespace, sectionName: 'https' }])
+    const [https, http] = gateway.spec.listeners
+    assert.deepEqual([https.name, https.protocol, http.name, http.protocol], ['https', 'HTTPS', 'http', 'HTTP'])
+    for (const hostname of hostnames) assert.ok(hostname.endsWith(https.hostname.slice(1)), hostname)
+    const inElastic = {
+      matchLabels: { 'kubernetes.io/metadata.name': findObject(rendered, 'HTTPRoute').metadata.namespace },
+    }
+    assert.deepEqual(https.allowedRoutes.namespaces, { from: 'Selector', selector: inElastic })
+    const service = findObject(rendered, 'Service')
+    assert.deepEqual(rules, [
+      {
+        matches: [{ path: { type: 'PathPrefix', value: '/' } }],
+        backendRefs: [{ name: service.metadata.name, port: service.spec.ports[0].port }],
+        timeouts: { request: '0s' },
       },
-      certificates: { 'elasticsearch/ca.crt': elasticsearchAuthority.cert, 'kibana/ca.crt': kibanaAuthority.cert },
-      ports: {
-        'elasticsearch-es-http:9200': await startElasticsearch(elasticsearchAuthority),
-        'kibana-kb-http:5601': kibana.port,
-        'redis:6379': redis.port,
-      },
-      env: { ELASTAUTH_OIDC_ISSUER: provider.issuer },
-    })
-    await assertProbesSucceed(gateway, findObject(rendered, 'Deployment').spec.template.spec.containers[0])
-    const { statusCode, headers, body } = await request(`${gateway.url}/app/home`, {
-      headers: { host: 'kibana.example.com', accept: 'text/html', 'x-forwarded-proto': 'https' },
-    })
-    await body.dump()
-    assert.equal(statusCode, 302)
-    assert.ok(String(headers.location).startsWith(provider.issuer))
+    ])
+    assert.deepEqual(redirect.spec.parentRefs, [{ name, sectionName: 'http' }])
+    assert.ok(rendered.every(({ kind }) => kind !== 'Ingress'))
+    assert.deepEqual(findObject(rendered, 'NetworkPolicy').spec.ingress[0].from, [
+      { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } },
+    ])
   })
 
   test('elastauth accepts the configuration and the variables of all values together, without a warning', async () => {
