@@ -77,9 +77,10 @@ function addRowAnchors(tokens: readonly Token[]): void {
     if (row.type !== 'tr_open' || tokens[index + 1]?.type !== 'td_open') continue
     const [name, ...rest] = tokens[index + 2]?.children ?? []
     if (name?.type !== 'code_inline' || rest.some(({ content }) => /\w/.test(content))) continue
-    if (!/^[\w.-]+$/.test(name.content) || anchors.has(name.content)) continue
-    anchors.add(name.content)
-    row.attrSet('id', name.content)
+    const anchor = /^[\w.-]+(?=$|\{)/.exec(name.content)?.[0] // a metric may have its labels in braces
+    if (anchor === undefined || anchors.has(anchor)) continue
+    anchors.add(anchor)
+    row.attrSet('id', anchor)
   }
 }
 

@@ -22,8 +22,10 @@ export default defineConfig({
   rewrites: { 'README.md': 'index.md', ':folder(.*)/README.md': ':folder/index.md' },
   outDir: 'dist',
   cacheDir: '../.cache/vitepress',
+  // The path below which Pages serves the site, without the slash at its end.
   base: `${process.env.DOCS_BASE ?? ''}/`,
   cleanUrls: true,
+  ignoreDeadLinks: 'localhostLinks',
   // There is no logo. Without this line browsers would ask for /favicon.ico.
   head: [['link', { rel: 'icon', href: 'data:,' }]],
   markdown: {

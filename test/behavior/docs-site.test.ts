@@ -64,6 +64,14 @@ describe('the built documentation site', { skip: skipWithoutSite() }, () => {
     }
   })
 
+  test('a row of a table on the documentation site has the name that it begins with as its anchor, if no heading has it', async () => {
+    const rows = ['`a.b_c` 🔒', '`total{kind}`', '`title`', '`a.b_c`', '`two words`', '`name` and text', 'text']
+    const html = await render(
+      `# title\n\n| Name | Meaning |\n|---|---|\n${rows.map((row) => `| ${row} | x |\n`).join('')}`,
+    )
+    assert.deepEqual(attributesOf(html, 'id'), ['title', 'a.b_c', 'total'])
+  })
+
   test('an HTML comment of a page is not shown on the documentation site', async () => {
     assert.doesNotMatch(await render('# Title\n\n<!-- Generated. -->\n\nText.\n'), /Generated/)
     assert.match(await render('# Title\n\nText.\n'), /Text/)
