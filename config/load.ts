@@ -32,7 +32,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
 
   const values = store.getProperties() as Config
   const faultyKeys = new Set(faults.map(({ key }) => key))
-  const violations = findRuleViolations(values, faultyKeys, (key) => settings.get(key)?.location)
+  const violations = findRuleViolations(values, faultyKeys, (key) => locateKey(settings, key))
   faults.push(...violations.map((fault) => nameEmptyVariable(fault, env)))
   faults.push(...findOtelFaults(values, env))
   if (faults.length > 0) throw new ConfigError(faults.sort(compareFaults))
@@ -46,6 +46,14 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const config = deepFreeze(normalize(values))
   const locate: LoadedConfig['locate'] = (key, path) => locationOf(settings.get(key), path)
   return { config, warnings, locate, ...(file !== null && { file: file.path }) }
+}
+
+/** Where a key, or an entry of a list such as `listen[1]` or `proxy.routes[0].tls.client_key`, was set. */
+function locateKey(settings: ReadonlyMap<string, Setting>, key: string): SourceLocation | undefined {
+  const [name = key, index, rest = ''] = key.split(/\[(\d+)\]/)
+  const setting = settings.get(name)
+  if (setting === undefined || index === undefined) return setting?.location
+  return locationOf(setting, [Number(index), ...rest.split('.').filter(Boolean)])
 }
 
 function locationOf(setting: Setting | undefined, path: readonly (string | number)[] = []): SourceLocation {

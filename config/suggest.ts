@@ -8,6 +8,12 @@ export function suggest(
   return nearest === undefined ? fallback : `did you mean \`${nearest}\`?`
 }
 
+/** The same for a key within an entry, such as a route or a user, which has too few keys to look them up. */
+export function suggestField(word: string, fields: Readonly<Record<string, unknown>>): string {
+  const known = Object.keys(fields)
+  return suggest(word, known, `use one of ${known.join(', ')}`)
+}
+
 /** The most similar known word within an edit distance of 1 to 3, depending on the length of `word`, or `undefined`. */
 export function findNearest(word: string, known: readonly string[]): string | undefined {
   const maxDistance = maxDistanceOf(word)

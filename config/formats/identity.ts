@@ -10,7 +10,7 @@ import { type Format, hasControlCharacter, listOf, textFormat } from './format.t
 
 export const username: Format<string> = {
   ...textFormat({
-    noun: 'a username',
+    noun: 'a valid username',
     hint: 'write 1 to 255 letters, digits and . _ @ + -',
     jsonSchema: { pattern: '^(?!\\.{1,2}$)[A-Za-z0-9.@+-][A-Za-z0-9._@+-]{0,254}$' },
     isValid: (name) => usernamePattern.test(name) && name.length <= limits.username && !isDotSegment(name),

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { suggest } from '../suggest.ts'
+import { suggestField } from '../suggest.ts'
 import {
   describeType,
   type Format,
@@ -77,7 +77,7 @@ export function checkRouteTls(tls: unknown): readonly Problem[] {
   }
   return Object.entries(tls).flatMap(([name, value]): readonly Problem[] => {
     if (!Object.hasOwn(fields, name)) {
-      const fix = suggest(name, Object.keys(fields))
+      const fix = suggestField(name, fields)
       return [{ problem: `has the unknown key ${JSON.stringify(name)}`, fix, path: [name] }]
     }
     const problems =

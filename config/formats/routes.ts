@@ -1,4 +1,4 @@
-import { suggest } from '../suggest.ts'
+import { suggestField } from '../suggest.ts'
 import { httpUrlList } from './addresses.ts'
 import { describeType, type Format, isPlainMap, type Problem, validateValue } from './format.ts'
 import { headerMap } from './mappings.ts'
@@ -100,7 +100,7 @@ function checkRoute(route: unknown, index: number): readonly Problem[] {
   return Object.entries(route).flatMap(([name, value]): readonly Problem[] => {
     const path = [index, name]
     if (!Object.hasOwn(fields, name)) {
-      return [{ problem: `has the unknown key ${JSON.stringify(name)}`, fix: suggest(name, Object.keys(fields)), path }]
+      return [{ problem: `has the unknown key ${JSON.stringify(name)}`, fix: suggestField(name, fields), path }]
     }
     const field = fields[name]!
     if (value === null && (name === 'host' || name === 'path')) return []

@@ -1,4 +1,4 @@
-import { suggest } from '../suggest.ts'
+import { suggestField } from '../suggest.ts'
 import { describeType, type Format, isPlainMap, type Problem, validateValue } from './format.ts'
 import { email, fullName, groupList, username } from './identity.ts'
 import { parsePasswordHash } from './password-hash.ts'
@@ -99,16 +99,14 @@ export function checkSimilarNames(names: readonly string[]): Problem[] {
 function checkUser(name: string, user: unknown): readonly Problem[] {
   if (!isPlainMap(user)) {
     const problem = `has ${describeType(user)} where a user is expected`
-    return [{ problem, fix: 'write password_hash: and, if you like, groups:, email:, name: below it', path: [name] }]
+    return [{ problem, fix: 'write password_hash: below it, and optionally groups:, email: and name:', path: [name] }]
   }
   if (user.password_hash === undefined) return [{ problem: 'has no password_hash', fix: hashFix, path: [name] }]
   return Object.entries(user).flatMap(([field, value]): readonly Problem[] => {
     const path = [name, field]
     if (value === null && field !== 'password_hash') return []
     if (!Object.hasOwn(fields, field))
-      return [
-        { problem: `has the unknown key ${JSON.stringify(field)}`, fix: suggest(field, Object.keys(fields)), path },
-      ]
+      return [{ problem: `has the unknown key ${JSON.stringify(field)}`, fix: suggestField(field, fields), path }]
     return fields[field]!(value).map(({ problem, fix, path: rest = [] }) => ({
       problem,
       fix,

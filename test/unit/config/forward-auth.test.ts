@@ -68,7 +68,7 @@ describe('forward_auth.listen', () => {
       const lines = faults(`listen: ${listen}\nforward_auth: { listen: ${own} }`)
       assert.match(
         lines.join(),
-        /^- forward_auth\.listen\[\d\] is the same address as listen\[\d\]: remove one of them$/,
+        /^\d forward_auth\.listen\[\d\] is the same address as listen\[\d\]: remove one of them$/,
       )
     }
     assert.deepEqual(faults('listen: ":0"\nforward_auth: { listen: ":0" }'), [])

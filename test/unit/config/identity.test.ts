@@ -42,8 +42,8 @@ for (const [key, format, identityWith] of parts) {
 }
 
 const invalidUsers: [yaml: string, expected: RegExp][] = [
-  ['username: a b', /static.username "a b" is not a username/],
-  ['username: ..', /static.username .* is not a username/],
+  ['username: a b', /static.username "a b" is not a valid username/],
+  ['username: ..', /static.username .* is not a valid username/],
   ['username: _system', /static.username .* is reserved by Elasticsearch/],
   ['username: Elastic', /static.username .* is reserved by Elasticsearch/],
   ['username: a, email: unknown', /static.email .* is not an email address/],

@@ -25,8 +25,8 @@ test('metrics.listen rejects an address that listen or forward_auth.listen also 
     'metrics: { listen: ["http://127.0.0.1:5000", ":5001"] }',
   ]
   assert.deepEqual(faults(yaml.join('\n')), [
-    '- metrics.listen[0] is the same address as listen[0]: remove one of them',
-    '- metrics.listen[1] is the same address as forward_auth.listen[0]: remove one of them',
+    '6 metrics.listen[0] is the same address as listen[0]: remove one of them',
+    '6 metrics.listen[1] is the same address as forward_auth.listen[0]: remove one of them',
   ])
 })
 
@@ -35,4 +35,9 @@ test('metrics.listen requires tls.cert for https, like listen', () => {
     faults('enable_metrics: true\nmetrics: { listen: "https://:9100" }').join(),
     /tls\.cert is required for metrics\.listen\[0\], which is https: set it, with tls\.key/,
   )
+})
+
+test('a fault of one entry of a list has the line of this entry', () => {
+  const yaml = 'listen:\n  - "127.0.0.1:5000"\n  - "127.0.0.1:5001"\n  - "http://127.0.0.1:5000"\n'
+  assert.deepEqual(faults(yaml), ['6 listen[2] is the same address as listen[0]: remove one of them'])
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { findNearest, suggest } from '../../../config/suggest.ts'
+import { findNearest, suggest, suggestField } from '../../../config/suggest.ts'
 
 const known = ['hosts', 'host', 'listen', 'log_level', 'cache.expiration', 'ca']
 
@@ -30,4 +30,10 @@ test('suggest names the nearest word, or the page with all keys if none is simil
   assert.equal(suggest('lsiten', known), 'did you mean `listen`?')
   assert.equal(suggest('xyz', known), 'config/elastauth.example.yml lists all keys')
   assert.equal(suggest('xyz', known, 'remove it'), 'remove it')
+})
+
+test('suggestField names all keys of an entry if none is similar, because no page lists them', () => {
+  const fields = { host: 1, upstreams: 2 }
+  assert.equal(suggestField('upstream', fields), 'did you mean `upstreams`?')
+  assert.equal(suggestField('foo', fields), 'use one of host, upstreams')
 })

@@ -67,12 +67,12 @@ describe('a YAML file of users', () => {
     [
       'a name in another Unicode form',
       `users:\n  bo\u0301b: {password_hash: "${hash}"}\n`,
-      '2 users.bo\u0301b has the username "bo\u0301b", which is not a username',
+      '2 users.bo\u0301b has the username "bo\u0301b", which is not a valid username',
     ],
     [
       'a name with a colon',
       `users:\n  "b:b": {password_hash: "${hash}"}\n`,
-      '2 users.b:b has the username "b:b", which is not a username',
+      '2 users.b:b has the username "b:b", which is not a valid username',
     ],
     [
       'names that differ only in case',
