@@ -135,24 +135,32 @@ const traefik: RealProxy = {
 }
 
 /** The journey through elastauth in proxy mode, with its form, in front of Kibana. */
-async function startProxyMode(): Promise<Journey> {
+async function startProxyMode() {
   const kibana = await startUpstream(createKibana())
   const gateway = await startProxy(kibana.url, { flags: { ...usersFlags, ...tlsFlags(certificate) }, env: usersEnv })
-  return { url: `https://kibana.${domain}:${portOf(gateway)}`, signIn: 'form' }
+  return { url: `https://kibana.${domain}:${portOf(gateway)}`, signIn: 'form', log: gateway.log }
 }
 
-test('the workflow runs every example, with the versions of Elasticsearch that the tests run', () => {
+test('the workflow and its script run every example, with the versions of Elasticsearch that the tests run', () => {
   const workflow = parse(readFileSync(join(root, '.github/workflows/examples.yml'), 'utf8'))
   const { example, elastic } = workflow.jobs.journey.strategy.matrix
   assert.deepEqual([...example].sort(), examples)
   assert.deepEqual(elastic, majors.map((major) => readLock(major).version).sort())
+  const script = readFileSync(join(root, 'scripts/run-journey.sh'), 'utf8')
+  const cases = [...script.matchAll(/^ {2}([a-z][a-z-| ]*)\)$/gm)].flatMap(([, names = '']) => names.split(' | '))
+  assert.deepEqual(cases.sort(), examples)
 })
 
 describe('the journeys through the examples', { skip: skipWithoutChromium() }, () => {
   test('the journey through proxy mode signs in with the form, uses Kibana and signs out', async () => {
-    const { code, done, stderr, folder } = await run(await startProxyMode())
+    const { log, ...journey } = await startProxyMode()
+    const { code, done, stderr, folder } = await run(journey)
     assert.deepEqual({ code, done, stderr }, { code: 0, done: steps, stderr: '' })
     assert.equal(existsSync(join(folder, 'trace.zip')), false)
+    assert.deepEqual(
+      log.filter((line) => line['log.level'] === 'error'),
+      [],
+    )
   })
 
   for (const proxy of [caddy, traefik]) {
