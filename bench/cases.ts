@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { startOidcProvider } from '../test/support/oidc/provider.ts'
 import { skipWithoutRedis, startRedis } from '../test/support/redis/server.ts'
 import { signInWithForm, usersEnv, usersFlags } from '../test/support/sign-in-form.ts'
+import { bodyCases } from './bodies.ts'
 import type { Bench, Case, Goal, Program } from './harness.ts'
 import * as programs from './programs.ts'
 import { asDeployed, asDeployedName, type Flags, quiet, quietName, type Running } from './programs.ts'
@@ -36,6 +37,7 @@ export const cases: readonly Case[] = [
   { name: 'http2', title: 'HTTP/2', prepare: prepareHttp2 },
   { name: 'audit', title: 'Audit log', prepare: prepareAudit },
   { name: 'websocket', title: 'A WebSocket message and its echo', prepare: prepareWebSocket },
+  ...bodyCases,
   ...unknownUserCases,
 ]
 
