@@ -26,6 +26,7 @@ export type EndpointsOptions = Readonly<{
   adminRoles: readonly string[]
   /** Whether a listener serves only the metrics. */
   hasMetricsListener: boolean
+  proxySecretHeader: string
   /** The configuration with every secret masked. */
   redactedConfig: () => unknown
   /** The sub-requests that the endpoints' listener serves, for the API description; undefined if it serves none. */
@@ -49,14 +50,18 @@ const isLocal = createIsTrustedPeer(['loopback', 'private', 'unix'])
 
 /** Creates all endpoints below `/elastauth/`. */
 export function createEndpoints(options: EndpointsOptions, deps: EndpointsDeps): Endpoints {
-  const { isAuthOnly, adminRoles, hasMetricsListener, redactedConfig, subRequests } = options
+  const { isAuthOnly, adminRoles, hasMetricsListener, proxySecretHeader, redactedConfig, subRequests } = options
   const { authentication, checks, login, peerOf, registry, listErrors, log } = deps
   const health = createHealthEndpoint(version)
   const isDirectRequest = createIsDirectRequest({
     isLocalPeer: (socket) => isLocal(peerOf(socket)),
     isLocalAddress: (address) => isLocal({ address }),
+    proxySecretHeader,
   })
-  const isFromThisMachine = createIsFromThisMachine((socket) => isLoopbackAddress(peerOf(socket).address))
+  const isFromThisMachine = createIsFromThisMachine(
+    (socket) => isLoopbackAddress(peerOf(socket).address),
+    proxySecretHeader,
+  )
   const handlers = new Map<string, Handler>([
     ['health', health],
     ['live', health],

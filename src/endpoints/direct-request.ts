@@ -9,6 +9,8 @@ export type DirectRequestOptions = Readonly<{
   isLocalPeer: (socket: Socket) => boolean
   /** Whether an IP address is a loopback or private one. */
   isLocalAddress: (address: string) => boolean
+  /** The header of `proxy_secret`: only a proxy sends it. */
+  proxySecretHeader: string
 }>
 
 /**
@@ -16,7 +18,12 @@ export type DirectRequestOptions = Readonly<{
  * from anywhere may arrive from a local peer: through a reverse proxy, which a header or the public name in `Host` reveals,
  * and from a browser by DNS rebinding, which `Host` reveals.
  */
-export function createIsDirectRequest({ isLocalPeer, isLocalAddress }: DirectRequestOptions): IsDirectRequest {
+export function createIsDirectRequest({
+  isLocalPeer,
+  isLocalAddress,
+  proxySecretHeader,
+}: DirectRequestOptions): IsDirectRequest {
+  const isForwarded = createIsForwarded(proxySecretHeader)
   return function isDirectRequest(request) {
     const host = withoutPort(request.headers.host ?? '')
     const hasLocalHost = isPrivateName(host) || isLocalAddress(withoutBrackets(host))
@@ -28,7 +35,11 @@ export function createIsDirectRequest({ isLocalPeer, isLocalAddress }: DirectReq
  * Returns whether a program on this machine sent a request directly to elastauth. A request with another Host than a name of this
  * machine may come through a local proxy, or from a browser by DNS rebinding.
  */
-export function createIsFromThisMachine(isLoopbackPeer: (socket: Socket) => boolean): IsDirectRequest {
+export function createIsFromThisMachine(
+  isLoopbackPeer: (socket: Socket) => boolean,
+  proxySecretHeader: string,
+): IsDirectRequest {
+  const isForwarded = createIsForwarded(proxySecretHeader)
   return function isFromThisMachine(request) {
     const { socket, headers } = request
     return isLoopbackPeer(socket) && isLoopbackHost(withoutPort(headers.host ?? '')) && !isForwarded(request)
@@ -39,12 +50,12 @@ export function createIsFromThisMachine(isLoopbackPeer: (socket: Socket) => bool
  * Whether a reverse proxy forwarded the request, which may then come from anywhere. nginx with only `proxy_pass` adds no
  * header, but before 1.29.7 it uses HTTP/1.0, which current clients do not.
  */
-export function isForwarded({ httpVersion, headers }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): boolean {
-  return (
+function createIsForwarded(proxySecretHeader: string) {
+  const names = ['forwarded', 'via', 'x-real-ip', proxySecretHeader.toLowerCase()]
+  return ({ httpVersion, headers }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): boolean =>
     httpVersion === '1.0' ||
-    ['forwarded', 'via', 'x-real-ip'].some((name) => name in headers) ||
+    names.some((name) => name in headers) ||
     Object.keys(headers).some((name) => name.startsWith('x-forwarded-'))
-  )
 }
 
 /**

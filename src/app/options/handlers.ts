@@ -70,6 +70,7 @@ function endpointsOptions(config: Config): EndpointsOptions {
     isAuthOnly,
     adminRoles: admin_roles,
     hasMetricsListener: metrics.listen !== null,
+    proxySecretHeader: config.proxy_secret_header,
     redactedConfig: () => redactConfig(config),
     subRequests: isAuthOnly && forward_auth.listen === null ? { pathPrefix: forward_auth.path_prefix } : undefined,
   }

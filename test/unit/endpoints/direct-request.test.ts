@@ -8,6 +8,7 @@ const isLocal = createIsTrustedPeer(['loopback', 'private', 'unix'])
 const isDirectRequest = createIsDirectRequest({
   isLocalPeer: ({ remoteAddress }) => isLocal({ address: remoteAddress, isUnixSocket: remoteAddress === undefined }),
   isLocalAddress: (address) => isLocal({ address }),
+  proxySecretHeader: 'X-Secret',
 })
 
 type Parts = Readonly<{ peer?: string | undefined; headers?: Record<string, string>; httpVersion?: string }>
@@ -46,7 +47,15 @@ describe('a request that may come from anywhere is not direct', () => {
   for (const peer of ['203.0.113.7', '172.32.0.1', '100.64.0.1', '2001:db8::1', '::ffff:203.0.113.7'])
     test(`a request from the public address ${peer} is not direct`, () => assert.ok(!isDirect({ peer })))
 
-  for (const name of ['forwarded', 'via', 'x-real-ip', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-anything'])
+  for (const name of [
+    'forwarded',
+    'via',
+    'x-real-ip',
+    'x-forwarded-for',
+    'x-forwarded-proto',
+    'x-forwarded-anything',
+    'x-secret',
+  ])
     test(`a request with ${name} is not direct`, () => assert.ok(!isDirect({ headers: { [name]: '127.0.0.1' } })))
 
   test('a request with HTTP/1.0, which nginx before 1.29.7 uses, is not direct', () => {
