@@ -27,8 +27,9 @@ let hintsSent = Promise.withResolvers<void>()
 let tunnel = Promise.withResolvers<Socket>()
 const upstream = await startRawUpstream(async (socket, head) => {
   if (head.includes('/hints')) {
+    const closed = once(socket, 'close').catch(() => {})
     for (let i = 0; i < earlyHintsCount && !socket.destroyed; i++) {
-      if (!socket.write(earlyHints)) await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+      if (!socket.write(earlyHints)) await Promise.race([once(socket, 'drain'), closed])
     }
     hintsSent.resolve()
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast')

@@ -83,12 +83,13 @@ const piece = Buffer.alloc(64 * 1024, 'b')
 
 /** Stops when the proxy has rejected the request and closed the connection. */
 async function sendBody(socket: Socket, { body = 0, isChunked = false }: ClientRequest): Promise<void> {
+  const closed = once(socket, 'close').catch(() => {})
   for (let left = body; left > 0 && socket.writable; left -= piece.length) {
     const part = piece.subarray(0, Math.min(left, piece.length))
     if (isChunked) socket.write(`${part.length.toString(16)}\r\n`)
     const hasRoom = socket.write(part)
     if (isChunked) socket.write('\r\n')
-    if (!hasRoom) await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+    if (!hasRoom) await Promise.race([once(socket, 'drain'), closed])
   }
   if (isChunked) socket.write('0\r\n\r\n')
 }
