@@ -49,6 +49,7 @@ export const rules: LifecycleRules = {
 /** The credentials of one elastauth process. */
 export function createReplica(directory: UserDirectory, clock: FakeClock, options: ReplicaOptions = {}) {
   const events: CredentialEvent[] = []
+  const accessEnded: string[] = []
   const cache = createCredentialCache(options.maxEntries ?? 100)
   const keys = createKeyring(options.keys ?? [key])
   const credentials: Credentials = createCredentials({
@@ -63,6 +64,7 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
     monotonicNow: clock.monotonicNow,
     sleep: clock.sleep,
     report: (event) => void events.push(event),
+    onAccessEnded: (username) => void accessEnded.push(username),
   })
   return Object.freeze({
     cache,
@@ -73,6 +75,8 @@ export function createReplica(directory: UserDirectory, clock: FakeClock, option
     revalidateAll: credentials.revalidateAll,
     reissueInBackground: credentials.reissueInBackground,
     events,
+    /** For whom the WebSockets were checked, in order. */
+    accessEnded,
     obtain: async (subject: Subject) => (await credentials.obtain(subject)).authorization,
     /** The credential itself if it is cached, otherwise a promise. */
     obtainNow: (subject: Subject) => credentials.obtain(subject),

@@ -8,7 +8,13 @@ import {
   decideRevocation,
   timeOfRevocation,
 } from '../../../../src/auth/credentials/lifecycle.ts'
-import { type ManagedState, readManagedState, type StoredUser } from '../../../../src/auth/credentials/managed-user.ts'
+import {
+  isLocked,
+  type ManagedState,
+  readEndOfAccess,
+  readManagedState,
+  type StoredUser,
+} from '../../../../src/auth/credentials/managed-user.ts'
 import { createKeyring } from '../../../../src/auth/credentials/password.ts'
 import { createPasswordWriter } from '../../../../src/auth/credentials/password-writer.ts'
 import { createSharedCache } from '../../../../src/auth/credentials/shared-cache.ts'
@@ -93,6 +99,21 @@ describe('decide rejects sign-ins from before a revocation', () => {
   test('a revoked sign-in gets no new password after Elasticsearch rejected its former one', () => {
     assert.deepEqual(decideFor(user(revoked), before, { rejected: revoked }), rejected)
   })
+})
+
+test('access ends with a revocation, and for a disabled or deleted user, and only a mark of user_retention unlocks a disabled user', () => {
+  const marked = { ...revoked, disabled_idle: revoked.version }
+  const off = { enabled: false }
+  assert.deepEqual([user(state), user(revoked), user(revoked, off), undefined].map(readEndOfAccess), [
+    0,
+    noon,
+    Number.POSITIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+  ])
+  assert.deepEqual(
+    [user(state), user(marked), user(state, off), user(marked, off), user('malformed', off)].map(isLocked),
+    [false, false, true, false, true],
+  )
 })
 
 describe('every write keeps the time of the revocation', () => {
@@ -364,6 +385,32 @@ describe('obtain after a revocation', () => {
     assert.deepEqual(writes(), ['created', 'healed'])
   })
 
+  test('a time of revocation that appears without a new password ends former sign-ins at the next check', async () => {
+    const { clock, directory, obtain } = createTestBed()
+    await obtain(before)
+    const stored = directory.users.get('bob')!
+    const elastauth = { ...(stored.metadata.elastauth as object), not_before: noon }
+    directory.users.set('bob', { ...stored, metadata: { ...stored.metadata, elastauth } })
+    await clock.advance(minute)
+    await obtain(before) // starts the check
+    await runPendingTasks(clock)
+    await assert.rejects(obtain(before), isRevokedError)
+  })
+
+  for (const [what, disable] of [
+    ['revoked', false],
+    ['disabled', true],
+  ] as const)
+    test(`a rejected credential of a ${what} user is not replaced, without a failure in the log, and open WebSockets are checked`, async () => {
+      const { clock, directory, obtainNow, reissue, accessEnded, cache, revalidationFailures } = createTestBed()
+      const former = await obtainNow(before)
+      await revokeBob(clock, directory, { disable })
+      assert.equal(await reissue(before, former), undefined)
+      assert.deepEqual([accessEnded, revalidationFailures(), cache.get('bob')], [['bob'], 0, undefined])
+      await assert.rejects(async () => obtainNow(before), { code: disable ? 'user_disabled' : 'revoked' })
+      assert.deepEqual(accessEnded, ['bob', 'bob'])
+    })
+
   test('other replicas reject a former sign-in at once if they share Redis', async () => {
     const { clock, directory } = createTestBed()
     const store = createMemorySharedStore(clock.now)
@@ -458,6 +505,18 @@ describe('revoke', () => {
     }
     const { isStable } = await revokeBob(clock, directory, { disable: true })
     assert.deepEqual([isStable, directory.users.get('bob')!.enabled, directory.written.length], [true, false, 3])
+  })
+
+  test('revoke leaves a user whom something else takes over just before the write', async () => {
+    const { clock, directory, obtain } = createTestBed()
+    await obtain(before)
+    let reads = 0
+    directory.hooks.before = (operation) => {
+      // The first two reads decide; the third is the one just before the write.
+      if (operation === 'get' && ++reads === 3) directory.users.set('bob', createMemoryUser())
+    }
+    await assert.rejects(revokeBob(clock, directory), { code: 'user_foreign' })
+    assert.deepEqual([reads, directory.written.length], [3, 1])
   })
 
   test('revoke writes no absent, reserved or foreign user, and none under an unknown key', async () => {
