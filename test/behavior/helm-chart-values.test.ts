@@ -236,6 +236,8 @@ function rejected(): [description: string, values: object, message: RegExp][] {
       { config: { tls: { client_auth: 'require' } } },
       /the probes of Kubernetes have no certificate: use request/,
     ],
+    ['null for a map', { secret: { keys: null } }, /at '\/secret': missing property 'keys'/],
+    ['null for a list', { ingress: { tls: null } }, /at '\/ingress': missing property 'tls'/],
     ['a peer that is every pod', proxy({ namespaceSelector: {} }), allPods],
     ['a peer without a selector', proxy({}), allPods],
     ['a peer with an empty list of labels', proxy({ podSelector: { matchLabels: {} } }), /minProperties/],

@@ -11,7 +11,11 @@ import { isSensitiveKey, legacyKeys } from '../../../config/sources/legacy-keys.
 const root = join(import.meta.dirname, '../../..')
 const read = (path: string) => readFileSync(join(root, 'deploy/helm/elastauth', path), 'utf8')
 
-type Schema = Readonly<{ properties?: Readonly<Record<string, Schema>>; additionalProperties?: unknown }>
+type Schema = Readonly<{
+  properties?: Readonly<Record<string, Schema>>
+  additionalProperties?: unknown
+  required?: readonly string[]
+}>
 
 describe('the Helm chart in deploy/helm/elastauth', () => {
   test('the chart and the image that it installs have the version of the package', () => {
@@ -29,7 +33,8 @@ describe('the Helm chart in deploy/helm/elastauth', () => {
     )
   })
 
-  test('values.schema.json has the same values as values.yaml, and rejects all others', () => {
+  // Helm removes a value that is null, and a template that reads a key of it fails with an obscure message.
+  test('values.schema.json has the same values as values.yaml, rejects all others, and requires maps and lists', () => {
     const schema: Schema = JSON.parse(read('values.schema.json'))
     const forDependencies = ['global', 'enabled']
     assert.deepEqual(differences(schema, parse(read('values.yaml')), ''), forDependencies)
@@ -51,14 +56,19 @@ describe('the Helm chart in deploy/helm/elastauth', () => {
   })
 })
 
-/** Properties that only one side has, where the schema names them; with `!` where it would accept any other. */
-function differences({ properties, additionalProperties }: Schema, values: unknown, path: string): string[] {
+/** Properties that only one side has, or that should be required, where the schema names them; with `!` where it would accept any other. */
+function differences(
+  { properties, additionalProperties, required = [] }: Schema,
+  values: unknown,
+  path: string,
+): string[] {
   if (properties === undefined) return []
   const names = new Set([...Object.keys(properties), ...Object.keys(values as object)])
   const found = [...names].flatMap((name) => {
     const value = (values as Record<string, unknown>)[name]
     const property = properties[name]
-    if (value === undefined || property === undefined) return [`${path}${name}`]
+    const isMissing = value === undefined || property === undefined
+    if (isMissing || (typeof value === 'object' && !required.includes(name))) return [`${path}${name}`]
     return differences(property, value, `${path}${name}.`)
   })
   return additionalProperties === false ? found : [...found, `${path}!`]

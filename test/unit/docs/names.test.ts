@@ -188,5 +188,7 @@ function labelsOf(name: string): string[] {
 }
 
 function isFileOrHost(word: string): boolean {
-  return /\.(?:com|crt|html|invalid|json|key|local|localhost|lua|md|net|org|pem|sh|sock|test|ts|yaml|yml)$/.test(word)
+  return /\.(?:com|crt|html|invalid|json|key|local|localhost|lua|md|net|org|pem|sh|sock|svc|test|ts|yaml|yml)$/.test(
+    word,
+  )
 }
