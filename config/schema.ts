@@ -290,7 +290,7 @@ export const schema = {
       sensitive: true,
     },
     login: {
-      doc: 'Let people sign in with a form, instead of only scripts with `Authorization: Basic`.',
+      doc: 'Let people sign in with a form. `false`: only scripts can sign in, with `Authorization: Basic`.',
       format: 'boolean',
       default: true,
     },
@@ -486,7 +486,7 @@ export const schema = {
       default: null,
     },
     redis_timeout: {
-      doc: 'Timeout of one call to Redis; after it, elastauth continues without Redis.',
+      doc: 'Timeout of one call to Redis. After it, elastauth continues without Redis; a request that needs a session from Redis gets 503.',
       format: 'duration',
       default: '250ms',
       min: 10,
@@ -501,7 +501,7 @@ export const schema = {
     },
     elasticsearch_url: { doc: 'Upstream for requests that match no route.', format: 'url', default: null },
     timeout: {
-      doc: 'Timeout for the response headers of an upstream, and for each pause in its response. The total duration is not limited.',
+      doc: 'Timeout for the response headers of an upstream, and for each pause in its response or in the body of a request. The total duration is not limited.',
       format: 'duration',
       default: '30s',
       min: 1,

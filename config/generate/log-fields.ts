@@ -61,8 +61,8 @@ one in the \`headers\` of the [route](proxy-mode.md).
 ## Events
 
 Searches in Kibana and rules of a SIEM can use these events: each has \`event.kind: event\`, and the values of this table. An event
-*on the line of its request* has no line of its own: the request's line has the fields of the event, and \`event.reason\` is the error code. Events about sign-ins, users,
-sessions, denials and the configuration also go to the [audit log](audit.md), if there is one.
+*on the line of its request* has no line of its own: the request's line has the fields of the event, and \`event.reason\` is the error code. Events
+about sign-ins, users, sessions, denials and the configuration also go to the [audit log](audit.md), if there is one.
 
 | Action | Level | Category | Type | Outcome | Meaning |
 |---|---|---|---|---|---|

@@ -6,7 +6,7 @@ Commands
   config check           check the configuration and list all faults; with
                          --connect, also try Elasticsearch and its roles,
                          Redis, the OpenID provider and upstreams; exits with
-                         0 if there is none, otherwise 1
+                         0 if nothing is wrong, otherwise 1
   doctor                 find out what is wrong with the configuration, the running
                          elastauth and the servers, and say what to do; exits with 0,
                          1 if there are only warnings, or 2 if a check has failed
