@@ -211,6 +211,16 @@ function rejected(): [description: string, values: object, message: RegExp][] {
       /config\.elasticsearch_password is a secret/,
     ],
     [
+      'a credential in the headers of a route',
+      { config: { proxy: { routes: [{ path: '/', headers: { authorization: 'Basic hidden' } }] } } },
+      /config\.proxy\.routes\[0\]\.headers has a secret, .*: set ELASTAUTH_PROXY_ROUTES in extraEnv, from a Secret/,
+    ],
+    [
+      'a password in a URL',
+      { config: { elasticsearch: { hosts: ['https://elastic:hidden@elasticsearch:9200'] } } },
+      /config has a URL with a password, .*: remove it, and name its key in the Secret/,
+    ],
+    [
       'a secret in the environment',
       { extraEnv: [{ name: 'ELASTAUTH_SECRET_KEY', value: 'hidden' }] },
       /ELASTAUTH_SECRET_KEY is a secret, .*: use secret\.keys/,

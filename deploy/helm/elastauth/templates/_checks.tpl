@@ -30,6 +30,16 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- end }}
 
 {{- define "elastauth.checkSecrets" -}}
+{{- range $index, $route := (.Values.config.proxy | default dict).routes }}
+{{- range $name, $_ := $route.headers }}
+{{- if eq (lower $name) "authorization" }}
+{{- fail (printf "config.proxy.routes[%d].headers has a secret, and a ConfigMap is not: set ELASTAUTH_PROXY_ROUTES in extraEnv, from a Secret" $index) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if regexMatch "://[^/@\\s]*:[^/@\\s]+@" (toYaml .Values.config) }}
+{{- fail "config has a URL with a password, and a ConfigMap is not secret: remove it, and name its key in the Secret in secret.keys" }}
+{{- end }}
 {{- $secretKeys := include "elastauth.secretKeys" . | splitList " " }}
 {{- range $key, $_ := .Values.secret.keys }}
 {{- if not (has $key $secretKeys) }}
