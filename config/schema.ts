@@ -72,7 +72,6 @@ export const schema = {
       doc: 'Append audit events to this file, one JSON object per line. It is created with permissions 0600 and reopened on SIGHUP. See docs/audit.md.',
       format: 'text',
       default: null,
-      example: '/var/log/elastauth/audit.json',
     },
     stdout: {
       doc: 'Write audit events to standard output, between the lines of the log.',
@@ -85,7 +84,6 @@ export const schema = {
         format: 'text',
         default: null,
         sensitive: true,
-        example: 'changeme',
       },
       data_stream: {
         doc: 'The data stream for audit events.',
@@ -96,7 +94,6 @@ export const schema = {
         doc: 'URLs of another cluster for audit events. By default they are written to `elasticsearch.hosts`, with the TLS settings of that section.',
         format: 'url_list',
         default: [],
-        example: ['https://audit:9200'],
       },
       ca_cert: {
         doc: 'CA certificates (PEM file) that the certificate of this cluster is verified against.',
@@ -396,14 +393,12 @@ export const schema = {
       format: 'duration',
       default: null,
       min: 600_000,
-      example: '720h',
     },
     delete_after: {
       doc: 'Delete inactive users in Elasticsearch this long after their last password has expired. Must be longer than `disable_after` and `session.lifetime`. By default they are not deleted. A revoked user is deleted at the earliest this long after the revocation. Each sweep, every few minutes, deletes at most 100 users.',
       format: 'duration',
       default: null,
       min: 86_400_000,
-      example: '2160h',
     },
     invalidate_api_keys: {
       doc: 'Also invalidate the API keys of users who are disabled or deleted because of inactivity. Otherwise the keys keep working.',
