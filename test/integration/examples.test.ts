@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import type { IncomingHttpHeaders } from 'node:http'
 import { createServer, get } from 'node:https'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { after, describe, test } from 'node:test'
@@ -279,7 +279,7 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     assert.deepEqual(users, { alice: read('keycloak/alice').trim(), bob: read('keycloak/bob').trim() })
   })
 
-  test('keycloak-proxy: alice signs in with the claims that Keycloak sends, stays signed in when elastauth restarts, and has her roles in Elasticsearch', {
+  test('keycloak-proxy: alice signs in with the claims that Keycloak sends, stays signed in when elastauth restarts, and has the roles of her groups in Elasticsearch', {
     skip: skipWithoutRedis(),
   }, async () => {
     const folder = prepare('keycloak-proxy')
@@ -294,7 +294,7 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     idp.accounts.set('alice', {
       email_verified: true,
       name: 'Alice Admin',
-      groups: ['admins', 'users'],
+      groups: ['/admins', '/users'],
       preferred_username: 'alice',
       given_name: 'Alice',
       family_name: 'Admin',
@@ -344,7 +344,19 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     assert.equal(idp.calls('authorization'), signIns)
     await second.stop()
 
-    await start({ 'oidc.claim_mappings.groups': 'realm_access.roles' })
+    // A sub-group of users with the name of another group is not that group.
+    const claims = idp.accounts.get('alice')!
+    idp.accounts.set('alice', { ...claims, groups: ['/users/admins', '/users'] })
+    const third = await start()
+    assert.deepEqual(await whoIs(createUserAgent()), { ...alice, roles: ['viewer'] })
+    await third.stop()
+
+    idp.accounts.set('alice', { ...claims, groups: [] })
+    const config = join(mkdtempSync(join(tmpdir(), 'elastauth-keycloak-')), 'config.yml')
+    after(() => rmSync(dirname(config), { recursive: true }))
+    const text = readFileSync(pathOf('keycloak-proxy', 'elastauth.yml'), 'utf8')
+    writeFileSync(config, adapt(text, { '  strip_group_prefix: /\n': '' }))
+    await start({ config, 'oidc.claim_mappings.groups': 'realm_access.roles' })
     assert.deepEqual(await whoIs(createUserAgent()), { ...alice, roles: ['viewer'] })
   })
 

@@ -33,19 +33,20 @@ test('the client in the realm of examples/keycloak-proxy is as docs/providers/ke
 test('the groups are in the ID token of examples/keycloak-proxy as docs/providers/keycloak.md describes it', () => {
   assert.match(
     page,
-    /Group Membership\*, token\s+claim name `groups`, \*Add to ID token\* on, \*Full group path\* off\./,
+    /Group Membership\*, token\s+claim name `groups`, \*Add to ID token\* on, \*Full group path\* on\./,
   )
   const [{ protocolMapper, config }] = client.protocolMappers
   assert.equal(protocolMapper, 'oidc-group-membership-mapper')
-  assert.deepEqual([config['claim.name'], config['id.token.claim'], config['full.path']], ['groups', 'true', 'false'])
+  assert.deepEqual([config['claim.name'], config['id.token.claim'], config['full.path']], ['groups', 'true', 'true'])
   const groups = realm.groups.map(({ name }: { name: string }) => name)
   assert.deepEqual(Object.keys(elastauth.group_mappings), groups)
   for (const user of realm.users) assert.ok(user.groups.every((group: string) => groups.includes(group)))
 })
 
-test('elastauth in examples/keycloak-proxy requests the scopes of docs/providers/keycloak.md, and users cannot change their username', () => {
+test('elastauth in examples/keycloak-proxy has the scopes and the prefix of groups of docs/providers/keycloak.md, and users cannot change their username', () => {
   const documented = parse(blocks.find(({ language }) => language === 'yaml')!.text)
   assert.deepEqual(elastauth.oidc.scopes, documented.oidc.scopes)
+  assert.equal(elastauth.oidc.strip_group_prefix, documented.oidc.strip_group_prefix)
   assert.equal(realm.editUsernameAllowed, false)
 })
 
