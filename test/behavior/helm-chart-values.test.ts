@@ -235,6 +235,11 @@ function rejected(): [description: string, values: object, message: RegExp][] {
       { secret: { keys: { secret_key: '../x' } } },
       /'\/secret\/keys\/secret_key': '..\/x' does not match pattern/,
     ],
+    [
+      'a key with dots, which would hide the mode from the chart,',
+      { config: { 'proxy.enabled': true } },
+      /config: write proxy\.enabled as nested keys, without dots/,
+    ],
     ['an address to listen on', { config: { listen: ':80' } }, /config\.listen is set by the chart: remove it/],
     [
       'metrics in the configuration',

@@ -23,6 +23,9 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- fail (printf "config.%s is set by the chart: remove it" $key) }}
 {{- else if or (eq $key "enable_metrics") (hasPrefix "metrics." $key) }}
 {{- fail (printf "config.%s is set by the chart: remove it, and set metrics.enabled" $key) }}
+{{- else if and (eq $path "") (contains "." $name) }}
+{{- /* elastauth accepts it, but the chart looks for proxy, oidc and others as maps. */ -}}
+{{- fail (printf "config: write %s as nested keys, without dots" $name) }}
 {{- else if kindIs "map" $value }}
 {{- include "elastauth.checkConfig" (dict "node" $value "path" $key) }}
 {{- end }}
