@@ -1,52 +1,31 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { cpuMicroseconds, identity, readWrk } from './requests.ts'
 
 /** The program under test runs on this processor, the load generator on the other one. */
 const serverProcessor = '0'
 const loadProcessor = '1'
-
-export const identityHeaders = [
-  'Remote-User: testuser',
-  'Remote-Groups: admins,users',
-  'Remote-Email: test@example.com',
-]
 
 export type Measurement = Readonly<{ requestsPerSecond: number; cpuPerRequest: number }>
 
 const run = promisify(execFile)
 
 /** Pins all threads of a running process to the server's processor. */
-export function pin(pid: number, processor = serverProcessor): void {
-  execFileSync('taskset', ['-a', '-p', '-c', processor, String(pid)], { stdio: 'ignore' })
+export function pin(pid: number): void {
+  execFileSync('taskset', ['-a', '-p', '-c', serverProcessor, String(pid)], { stdio: 'ignore' })
 }
 
 /** Sends load to `url` with wrk. @returns requests per second, and the processor time of `pid` per request in microseconds */
-export async function load(
-  url: string,
-  pid: number,
-  seconds: number,
-  requestHeaders: readonly string[] = identityHeaders,
-): Promise<Measurement> {
+export async function load(url: string, pid: number, seconds: number): Promise<Measurement> {
   const before = cpuMicroseconds(pid)
-  const headers = requestHeaders.flatMap((header) => ['-H', header])
+  const headers = Object.entries(identity).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const args = ['-c', loadProcessor, 'wrk', '-t1', '-c32', `-d${seconds}`, ...headers, url]
   const { stdout } = await run('taskset', args)
   const after = cpuMicroseconds(pid)
-  const [, requests] = /(\d+) requests in/.exec(stdout) ?? []
+  const requests = readWrk(url, stdout)
   const [, rate] = /Requests\/sec:\s+([\d.]+)/.exec(stdout) ?? []
-  if (requests === undefined || rate === undefined || stdout.includes('Non-2xx'))
-    throw new Error(`wrk failed:\n${stdout}`)
-  return { requestsPerSecond: Number(rate), cpuPerRequest: (after - before) / Number(requests) }
-}
-
-/** The processor time of all threads of a process in microseconds, like its process.cpuUsage(). */
-export function cpuMicroseconds(pid: number): number {
-  const tasks = readdirSync(`/proc/${pid}/task`)
-  const nanoseconds = tasks.map((task) =>
-    Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),
-  )
-  return nanoseconds.reduce((sum, each) => sum + each, 0) / 1000
+  if (rate === undefined) throw new Error(`wrk printed no rate:\n${stdout}`)
+  return { requestsPerSecond: Number(rate), cpuPerRequest: (after - before) / requests }
 }
 
 export function median(values: readonly number[]): number {

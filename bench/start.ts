@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createFakeElasticsearch } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
 import { authorize, startGatewayFor } from '../test/support/gateway.ts'
 import { residentMegabytes } from '../test/support/resident-memory.ts'
-import { cpuMicroseconds, formatMedian } from './load.ts'
+import { formatMedian } from './load.ts'
+import { cpuMicroseconds } from './requests.ts'
 
 const rounds = Number(process.argv[2] ?? 9)
 const programs = {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { callElasticsearch } from '../test/support/elasticsearch/call-elasticsearch.ts'
 import { startElasticsearch } from '../test/support/elasticsearch/elasticsearch.ts'
 import { authorize, type Gateway, logIn, startGatewayFor } from '../test/support/gateway.ts'
-import { cpuMicroseconds } from './load.ts'
+import { cpuMicroseconds } from './requests.ts'
 
 const users = Number(process.argv[2] ?? 1000)
 const concurrency = Number(process.argv[3] ?? 16)
