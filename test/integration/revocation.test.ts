@@ -136,5 +136,20 @@ for (const hasRedis of [true, false]) {
       await assertNoAccess(() => withToken(token))
       for (const credential of [password, ...apiKeys]) assert.equal(await statusOf(credential), 401)
     })
+
+    if (redis)
+      test('a session that a writer of Redis has removed from the list of its user ends with users revoke', async () => {
+        const agent = await signInEverywhere()
+        assert.deepEqual(await withSession(agent), everywhere(200))
+        const keys = await redis.client.keys('*')
+        const types = await Promise.all(keys.map((key) => redis.client.type(key)))
+        const lists = keys.filter((_key, index) => types[index] === 'zset')
+        assert.ok(lists.length > 0)
+        await redis.client.del(lists)
+        const { stdout } = await users('revoke', 'alice')
+        assert.match(stdout, /✓ no session is in Redis: 0 ended/)
+        assert.ok(!(await withSession(agent)).includes(200))
+        assert.deepEqual(await withSession(await signInEverywhere()), everywhere(200))
+      })
   })
 }

@@ -217,6 +217,46 @@ describe('the sessions of a user', () => {
       await assert.rejects(call, { code: 'sessions_unavailable' })
   })
 
+  describe('with a store whose sessions have no descriptions, as those of an earlier release', () => {
+    function createCommand(list: string[], stored: ReadonlySet<string>) {
+      const revoked: string[] = []
+      const { seal } = createReplicas()
+      const command = createUserSessions({
+        store: {
+          // A call reads at most two entries of a list.
+          listIndex: async (index) => (index === indexOf('user', 'alice') ? list.slice(0, 2) : []),
+          removeFromIndex: async (_index, ids) =>
+            void list.splice(0, list.length, ...list.filter((id) => !ids.includes(id))),
+          readDetails: async (id) => (stored.has(id) ? { description: undefined, usedAt: undefined } : undefined),
+        },
+        seal,
+        async revoke(id) {
+          revoked.push(id)
+          return stored.has(id)
+        },
+      })
+      return { ...command, revoked }
+    }
+
+    test("a user can end only a session of the user's list", async () => {
+      const { end, revoked } = createCommand(['one'], new Set(['one', "bob's"]))
+      assert.deepEqual([await end('alice', "bob's"), await end('bob', 'one'), revoked], [false, false, []])
+      assert.equal(await end('alice', 'one'), true)
+    })
+
+    test('to end a session that is in the list, but not stored yet, does not revoke the sign-in that is about to store it', async () => {
+      const { end, revoked } = createCommand(['one'], new Set())
+      assert.deepEqual([await end('alice', 'one'), revoked], [false, []])
+    })
+
+    test('all sessions of a list that is longer than one call reads are ended', async () => {
+      const ids = ['1', '2', '3', '4', '5']
+      const { endAll, revoked } = createCommand([...ids], new Set(ids))
+      assert.equal(await endAll('alice'), 5)
+      assert.deepEqual(revoked, ids)
+    })
+  })
+
   test('a command lists and ends the sessions of a user with the store alone', async () => {
     const { replicas, login, seal, memory } = createReplicas(2)
     const id = await replicas[0]!.create({ ...login, browser: 'Safari on iOS' })
