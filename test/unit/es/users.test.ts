@@ -51,6 +51,34 @@ afterEach(async () => {
   for (const close of toClose.splice(0).reverse()) await close()
 })
 
+test('no write of a user refreshes the index of users, which takes longer than the write', async () => {
+  const targets: string[] = []
+  const server = http.createServer((request, response) => {
+    targets.push(`${request.method} ${request.url}`)
+    const body =
+      request.method === 'DELETE' ? { found: true } : request.url!.includes('_password') ? {} : { created: true }
+    request
+      .resume()
+      .on('end', () =>
+        response
+          .writeHead(200, { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch' })
+          .end(JSON.stringify(body)),
+      )
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  toClose.push(() => server.close())
+  const users = connect({ hosts: [`http://127.0.0.1:${(server.address() as AddressInfo).port}`] })
+  await users.put('bob', bob)
+  await users.setPassword('bob', bob)
+  await users.delete('bob')
+  assert.deepEqual(targets, [
+    'PUT /_security/user/bob?refresh=false',
+    'PUT /_security/user/bob/_password?refresh=false',
+    'DELETE /_security/user/bob?refresh=false',
+  ])
+})
+
 /** A node that responds with 400 to every `password_hash`, and the bodies that it has received. */
 async function startHashRejectingNode(error: unknown): Promise<{ url: string; bodies: Record<string, unknown>[] }> {
   const bodies: Record<string, unknown>[] = []
