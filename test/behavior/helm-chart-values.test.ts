@@ -134,6 +134,14 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
     })
   }
 
+  test('Traefik strips identity headers of its own names also if people sign in through elastauth, because a provider may read them', () => {
+    const values = { config: { auth_providers: ['users', 'headers'], headers: { username: 'X-Login' } } }
+    const objects = renderChart({ values: { ...values, traefik: { enabled: true } } })
+    const { customRequestHeaders } = findObject(objects, 'Middleware', 'elastauth-strip').spec.headers
+    for (const name of ['X-Login', 'X_Login', 'X.Login', 'X-Forwarded-Groups'])
+      assert.equal(customRequestHeaders[name], '', name)
+  })
+
   test('Traefik asks the identity provider also in proxy mode, and asks none without a provider that reads identity headers', () => {
     const chainOf = (config: object) =>
       findObject(
@@ -184,6 +192,8 @@ function headerProviders(): [description: string, config: object, identityHeader
       { auth_provider: 'headers', headers: own },
       ['X-Login', 'X-Teams', 'X-Forwarded-Email', 'X-Forwarded-Preferred-Username'],
     ],
+    ['a header without a hyphen', { headers: { username: 'RemoteUser' } }, ['RemoteUser', ...authelia]],
+    ['a header with an underscore', { headers: { username: 'X_Login' } }, ['X_Login', ...authelia]],
     ['one header replaced', { headers: { username: 'X-Login' } }, ['X-Login', ...authelia]],
     ['one header replaced by its older key', { authelia: { header_username: 'X-Login' } }, ['X-Login', ...authelia]],
   ]
@@ -191,6 +201,7 @@ function headerProviders(): [description: string, config: object, identityHeader
 
 function rejected(): [description: string, values: object, message: RegExp][] {
   const proxy = (peer: object) => ({ networkPolicy: { ingress: { proxy: [peer] } } })
+  const headersInProxyMode = { config: { proxy: { enabled: true } }, secret: { keys: { proxy_secret: null } } }
   const allPods = /networkPolicy\.ingress\.proxy\[0\] allows every pod: name the pods/
   return [
     ['an unknown value', { replicas: 3 }, /additional properties 'replicas' not allowed/],
@@ -224,6 +235,16 @@ function rejected(): [description: string, values: object, message: RegExp][] {
       'a secret in the environment',
       { extraEnv: [{ name: 'ELASTAUTH_SECRET_KEY', value: 'hidden' }] },
       /ELASTAUTH_SECRET_KEY is a secret, .*: use secret\.keys/,
+    ],
+    [
+      "the Go elastauth's name of a header, which the chart would not read,",
+      { config: { headers_username: 'X-Login' } },
+      /config: headers_username is an old name, which the chart does not read: write headers: \{ username: … \}/,
+    ],
+    [
+      'a configuration key in the environment, which the chart would not read,',
+      { extraEnv: [{ name: 'ELASTAUTH_HEADERS_USERNAME', value: 'X-Login' }] },
+      /extraEnv: ELASTAUTH_HEADERS_USERNAME is a configuration key: set it in config, which the chart reads/,
     ],
     [
       'an unknown secret key',
@@ -262,6 +283,29 @@ function rejected(): [description: string, values: object, message: RegExp][] {
       'a Service for clients outside the cluster without the proxy secret',
       { service: { type: 'LoadBalancer' }, secret: { keys: { proxy_secret: null } } },
       /service\.type LoadBalancer would let clients .* act as any user: use ClusterIP/,
+    ],
+    [
+      'an Ingress to identity headers that nothing strips',
+      { ...headersInProxyMode, ingress: { enabled: true, hosts: ['kibana.example.com'] } },
+      /ingress\.enabled would let every client act as any user: set traefik\.enabled, or secret\.keys\.proxy_secret/,
+    ],
+    [
+      'an HTTPRoute to identity headers that nothing strips',
+      {
+        ...headersInProxyMode,
+        httpRoute: { enabled: true, hostnames: ['kibana.example.com'], parentRefs: [{ name: 'a' }] },
+      },
+      /httpRoute\.enabled would let every client act as any user/,
+    ],
+    [
+      'a Service for clients outside the cluster with identity headers in proxy mode',
+      { ...headersInProxyMode, service: { type: 'NodePort' } },
+      /service\.type NodePort would let clients .* act as any user/,
+    ],
+    [
+      'a peer that is every address with identity headers in proxy mode',
+      { ...headersInProxyMode, ...proxy({ ipBlock: { cidr: '::/0' } }) },
+      allPods,
     ],
     [
       'the port of sub-requests for the Service',

@@ -40,7 +40,10 @@ export function runHelm(args: readonly string[], input = ''): Readonly<{ code: n
 export function renderChart(options: ChartOptions = {}): readonly KubernetesObject[] {
   const { code, output } = runHelm(templateArguments(options), JSON.stringify(options.values ?? {}))
   if (code !== 0) throw new Error(output)
-  return parseAllDocuments(output).flatMap((document) => (document.contents === null ? [] : [document.toJS()]))
+  return parseAllDocuments(output).flatMap((document) => {
+    if (document.errors.length > 0) throw document.errors[0]
+    return document.contents === null ? [] : [document.toJS()]
+  })
 }
 
 /** A Helm that is built with `go install` assumes Kubernetes 1.20. */

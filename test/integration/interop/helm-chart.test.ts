@@ -58,7 +58,7 @@ if (skipWithout(createTraefik(() => '', { host: '', path: '' })) === false) {
     test('with sign-in through elastauth, its pages are reachable, Kibana gets no cookie, and Log out leads to elastauth', async () => {
       const users = { alice: { password_hash: hashSync('password', 10) } }
       const signIn = { auth_provider: 'users', 'users.inline': JSON.stringify(users) }
-      const { received, get, api } = await startTestBed(signIn, cleanup)
+      const { received, get, api } = await startTestBed(signIn, cleanup, { auth_provider: 'users' })
       api.add(secretMiddleware)
       for (const host of Object.values(hosts)) {
         while ((await get(host, '/app/home')).statusCode === 404) await sleep(50)
@@ -78,11 +78,31 @@ if (skipWithout(createTraefik(() => '', { host: '', path: '' })) === false) {
       assert.equal(received.kibana.length, 2)
       assert.ok(received.kibana.every(({ cookie }) => cookie === undefined))
     })
+
+    test('a client cannot assert an identity to a provider that reads headers of its own names, also if people sign in through elastauth', async () => {
+      const users = { alice: { password_hash: hashSync('password', 10) } }
+      const signIn = { auth_providers: 'users,headers', 'headers.username': 'X-Login' }
+      const { received, get, api } = await startTestBed({ ...signIn, 'users.inline': JSON.stringify(users) }, cleanup, {
+        auth_providers: ['users', 'headers'],
+        headers: { username: 'X-Login' },
+      })
+      api.add(secretMiddleware)
+      for (const host of Object.values(hosts)) {
+        while ((await get(host, '/app/home')).statusCode === 404) await sleep(50)
+        for (const name of ['x-login', 'x_login'])
+          assert.equal((await get(host, '/app/home', { [name]: 'mallory' })).statusCode, 401, `${host} ${name}`)
+      }
+      assert.deepEqual(received.kibana, [])
+    })
   })
 }
 
 /** Traefik with a Kubernetes API that has the chart's objects, an identity provider that knows alice, elastauth and Kibana. */
-async function startTestBed(flags: Readonly<Record<string, string>>, cleanup: AsyncDisposableStack) {
+async function startTestBed(
+  flags: Readonly<Record<string, string>>,
+  cleanup: AsyncDisposableStack,
+  config: object = {},
+) {
   const received: Record<'identityProvider' | 'kibana', IncomingHttpHeaders[]> = { identityProvider: [], kibana: [] }
   const identityProvider = createServer(({ headers }, response) => {
     received.identityProvider.push(headers)
@@ -92,7 +112,7 @@ async function startTestBed(flags: Readonly<Record<string, string>>, cleanup: As
     received.kibana.push(headers)
     response.end('Kibana')
   })
-  const signIn = flags.auth_provider !== undefined
+  const signIn = 'users.inline' in flags
   const { 'users.inline': inline = '', ...rest } = flags
   const gateway = await startGateway({
     flags: {
@@ -110,7 +130,6 @@ async function startTestBed(flags: Readonly<Record<string, string>>, cleanup: As
     ...routes.traefik,
     identityProvider: `http://${await listen(identityProvider, cleanup)}/`,
   }
-  const config = signIn ? { auth_provider: flags.auth_provider } : {}
   const rendered = JSON.stringify(renderChart({ values: { ...routes, traefik, config } }))
     .replace('elastauth.elastic.svc:5000', subRequests)
     .replace('elastauth.elastic.svc:5001', subRequests)

@@ -26,6 +26,8 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- else if and (eq $path "") (contains "." $name) }}
 {{- /* elastauth accepts it, but the chart looks for proxy, oidc and others as maps. */ -}}
 {{- fail (printf "config: write %s as nested keys, without dots" $name) }}
+{{- else if and (eq $path "") (hasPrefix "headers_" $name) }}
+{{- fail (printf "config: %s is an old name, which the chart does not read: write headers: { %s: … }" $name (trimPrefix "headers_" $name)) }}
 {{- else if kindIs "map" $value }}
 {{- include "elastauth.checkConfig" (dict "node" $value "path" $key) }}
 {{- end }}
@@ -58,6 +60,8 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- fail (printf "extraEnv: %s is a secret, which does not belong into the environment: use secret.keys" .name) }}
 {{- else if has .name (list "ELASTAUTH_LISTEN" "ELASTAUTH_FORWARD_AUTH_LISTEN" "ELASTAUTH_METRICS_LISTEN" "ELASTAUTH_ENABLE_METRICS") }}
 {{- fail (printf "extraEnv: %s is set by the chart: remove it" .name) }}
+{{- else if and (hasPrefix "ELASTAUTH_" .name) (not (hasSuffix "_FILE" .name)) (not .valueFrom) }}
+{{- fail (printf "extraEnv: %s is a configuration key: set it in config, which the chart reads" .name) }}
 {{- end }}
 {{- end }}
 {{- if eq (toString (.Values.config.tls | default dict).client_auth) "require" }}
@@ -66,6 +70,7 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- end }}
 
 {{- define "elastauth.checkRoutes" -}}
+{{- $trustsClients := and (include "elastauth.readsHeaders" .) (not (include "elastauth.authenticatesProxy" .)) }}
 {{- range $name, $hosts := dict "ingress" "hosts" "httpRoute" "hostnames" }}
 {{- $route := index $.Values $name }}
 {{- if $route.enabled }}
@@ -75,10 +80,13 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- if not (or (include "elastauth.isProxyMode" $) $.Values.traefik.enabled) }}
 {{- fail (printf "%s.enabled needs traefik.enabled in auth-only mode: without the middlewares it would publish Kibana without sign-on. For other proxies see docs/deployment" $name) }}
 {{- end }}
+{{- if and $trustsClients (not $.Values.traefik.enabled) }}
+{{- fail (printf "%s.enabled would let every client act as any user: set traefik.enabled, or secret.keys.proxy_secret, which your proxy then has to send" $name) }}
 {{- end }}
 {{- end }}
-{{- $isAuthenticated := or .Values.secret.keys.proxy_secret (.Values.config.tls | default dict).client_ca }}
-{{- if and (ne .Values.service.type "ClusterIP") (not (include "elastauth.isProxyMode" .)) (not $isAuthenticated) }}
+{{- end }}
+{{- $isOpen := or $trustsClients (not (or (include "elastauth.isProxyMode" .) (include "elastauth.authenticatesProxy" .))) }}
+{{- if and (ne .Values.service.type "ClusterIP") $isOpen }}
 {{- fail (printf "service.type %s would let clients outside the cluster act as any user: use ClusterIP, or set secret.keys.proxy_secret" .Values.service.type) }}
 {{- end }}
 {{- if and (eq (int .Values.service.port) 5001) (include "elastauth.hasForwardAuthPort" .) }}
@@ -96,12 +104,13 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 
 {{- /* In Kubernetes, a peer whose selectors are empty is every pod, and so is the network of all addresses. */ -}}
 {{- define "elastauth.checkNetworkPolicy" -}}
-{{- $isProxyMode := include "elastauth.isProxyMode" . }}
+{{- $trustsClients := and (include "elastauth.readsHeaders" .) (not (include "elastauth.authenticatesProxy" .)) }}
+{{- $acceptsClients := and (include "elastauth.isProxyMode" .) (not $trustsClients) }}
 {{- range $name, $peers := .Values.networkPolicy.ingress }}
 {{- range $index, $peer := $peers }}
 {{- $selectsAll := not (or $peer.ipBlock $peer.podSelector $peer.namespaceSelector) }}
 {{- $isAnyAddress := hasSuffix "/0" (toString ($peer.ipBlock | default dict).cidr) }}
-{{- if or $selectsAll (and $isAnyAddress (not $isProxyMode)) }}
+{{- if or $selectsAll (and $isAnyAddress (not $acceptsClients)) }}
 {{- fail (printf "networkPolicy.ingress.%s[%d] allows every pod: name the pods, or their namespace" $name $index) }}
 {{- end }}
 {{- end }}

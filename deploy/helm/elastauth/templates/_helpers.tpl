@@ -94,6 +94,19 @@ headers: [X-Forwarded-User, X-Forwarded-Groups, X-Forwarded-Email, X-Forwarded-P
 {{- $headers | toJson }}
 {{- end }}
 
+{{- /* Whether elastauth reads identity headers. With a second provider, people may sign in through it too. */ -}}
+{{- define "elastauth.readsHeaders" -}}
+{{- $presets := include "elastauth.headerPresets" . | fromYaml }}
+{{- range include "elastauth.providers" . | fromJsonArray }}
+{{- if hasKey $presets . }}true{{ end }}
+{{- end }}
+{{- end }}
+
+{{- /* Whether elastauth can tell a proxy from any other client. */ -}}
+{{- define "elastauth.authenticatesProxy" -}}
+{{- if or .Values.secret.keys.proxy_secret (.Values.config.tls | default dict).client_ca }}true{{ end }}
+{{- end }}
+
 {{- /* Whether sub-requests have a separate port, because browsers reach the other one (docs/oidc.md). */ -}}
 {{- define "elastauth.hasForwardAuthPort" -}}
 {{- if and (include "elastauth.hasLogin" .) (not (include "elastauth.isProxyMode" .)) }}true{{ end }}
