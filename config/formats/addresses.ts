@@ -54,15 +54,14 @@ export const httpUrl: Format<string> = {
   }),
   check: (text) => {
     const url = new URL(text)
-    if (url.username !== '' || url.password !== '') {
-      return [
-        { value: text, problem: 'has credentials in the URL', fix: 'move them to the username and password keys' },
-      ]
-    }
-    if (url.search !== '' || url.hash !== '') {
-      return [{ value: text, problem: 'has a query or a fragment', fix: 'end the URL with its path' }]
-    }
-    return []
+    const hasCredentials = url.username !== '' || url.password !== ''
+    const hasQuery = url.search !== '' || url.hash !== ''
+    return [
+      ...(hasCredentials
+        ? [{ value: text, problem: 'has credentials in the URL', fix: 'move them to the username and password keys' }]
+        : []),
+      ...(hasQuery ? [{ value: text, problem: 'has a query or a fragment', fix: 'end the URL with its path' }] : []),
+    ]
   },
 }
 
@@ -82,29 +81,33 @@ function hasScheme(text: string, schemes: readonly string[]): boolean {
 
 const peerWords = ['loopback', 'private', 'unix', 'client_cert', 'all', 'none']
 
-const peer = textFormat({
-  noun: 'an address, a network or one of the words',
-  hint: `write e.g. 10.0.0.0/8, 192.168.1.7, fd00::/8 or one of ${peerWords.join(', ')}`,
-  isValid: (text) => peerWords.includes(text) || isNetwork(text),
-})
+const peer: Format<string> = {
+  ...textFormat({
+    noun: 'an address, a network or one of the words',
+    hint: `write e.g. 10.0.0.0/8, 192.168.1.7, fd00::/8 or one of ${peerWords.join(', ')}`,
+    isValid: (text) => peerWords.includes(text) || isNetwork(text),
+  }),
+  check: checkHostBits,
+}
+
+const peers = listOf(peer, 'networks', 'write e.g. ["loopback", "10.0.0.0/8"]')
 
 /** A list of networks, addresses and words. The words `all` and `none` must be the only entry. */
 export const peerList: Format<readonly string[]> = {
-  ...listOf(peer, 'networks', 'write e.g. ["loopback", "10.0.0.0/8"]'),
-  check: (peers) => {
-    const exclusive = peers.find((entry) => entry === 'all' || entry === 'none')
-    if (exclusive !== undefined && peers.length > 1) {
-      return [{ problem: `has ${exclusive} together with other entries`, fix: `write ["${exclusive}"], or remove it` }]
-    }
-    const problems = listOf(peer, '', '').check?.(peers, {}) ?? []
-    return problems.length > 0 ? problems : peers.flatMap(checkHostBits)
-  },
+  ...peers,
+  check: (list, limits) => [...checkExclusiveWord(list), ...peers.check!(list, limits)],
+}
+
+function checkExclusiveWord(list: readonly string[]): Problem[] {
+  const word = list.find((entry) => entry === 'all' || entry === 'none')
+  if (word === undefined || list.every((entry) => entry === word)) return []
+  return [{ problem: `has ${word} together with other entries`, fix: `write ["${word}"], or remove it` }]
 }
 
 /**
  * Rejects a network with host bits: `172.20.0.5/8` would trust all of `172.0.0.0/8`, which is probably not intended.
  */
-function checkHostBits(entry: string, index: number): Problem[] {
+function checkHostBits(entry: string): Problem[] {
   const [address = '', prefix] = entry.split('/')
   if (prefix === undefined || isNetworkAddress(address, Number(prefix))) return []
   return [
@@ -112,7 +115,6 @@ function checkHostBits(entry: string, index: number): Problem[] {
       value: entry,
       problem: 'is an address within a network, and would trust the whole network',
       fix: `write ${address} for that address only, or the network with zeros after its first ${prefix} bits`,
-      path: [index],
     },
   ]
 }

@@ -85,9 +85,10 @@ export function oneOf<const W extends string>(
 
 /**
  * A format for a list of texts: a YAML list, or one text with commas or line breaks as separators. Duplicates are
- * removed.
+ * removed, unless there are problems: their paths count the entries as they were written.
  */
 export function listOf<T extends string>(item: Format<T>, plural: string, hint: string): Format<readonly T[]> {
+  const check = (items: readonly unknown[]) => items.flatMap((entry, index) => checkItem(item, entry, index))
   return {
     yamlType: 'array',
     noun: `a list of ${plural}`,
@@ -96,9 +97,10 @@ export function listOf<T extends string>(item: Format<T>, plural: string, hint: 
     parse: (value) => {
       const items = typeof value === 'string' ? splitText(value) : value
       if (!Array.isArray(items)) return undefined
-      return [...new Set(items.map((entry) => item.parse(entry) ?? entry))] // `check` rejects invalid items
+      const parsed = items.map((entry) => item.parse(entry) ?? entry) // `check` rejects invalid items
+      return check(parsed).length === 0 ? [...new Set(parsed)] : parsed
     },
-    check: (items) => items.flatMap((entry, index) => checkItem(item, entry, index)),
+    check,
   }
 }
 

@@ -45,10 +45,12 @@ const groups = listOf(group, 'groups', 'write e.g. ["admins"]')
 export const groupList: Format<readonly string[]> = {
   ...groups,
   jsonSchema: { ...groups.jsonSchema, maxItems: limits.groups },
-  check: (names, range) =>
-    names.length > limits.groups
+  check: (names, range) => [
+    ...(new Set(names).size > limits.groups
       ? [{ problem: `has more than ${limits.groups} groups`, fix: 'remove some' }]
-      : groups.check!(names, range),
+      : []),
+    ...groups.check!(names, range),
+  ],
 }
 
 /**

@@ -36,15 +36,20 @@ export const groupMappings: Format<{ readonly [group: string]: readonly string[]
 
 function checkGroup(group: string, roles: unknown): readonly Problem[] {
   if (group === '__proto__') return [{ problem: 'has the group __proto__', fix: 'remove it' }]
-  if (group.trim() !== group || group === '' || group.length > 255) {
-    return [
-      {
-        problem: 'has a group name that is empty, too long, or begins or ends with a space',
-        fix: 'write 1 to 255 characters',
-        path: [group],
-      },
-    ]
-  }
+  const isMisnamed = group.trim() !== group || group === '' || group.length > 255
+  const problems: Problem[] = isMisnamed
+    ? [
+        {
+          problem: 'has a group name that is empty, too long, or begins or ends with a space',
+          fix: 'write 1 to 255 characters',
+          path: [group],
+        },
+      ]
+    : []
+  return [...problems, ...checkRoles(group, roles)]
+}
+
+function checkRoles(group: string, roles: unknown): readonly Problem[] {
   if (!Array.isArray(roles) || roles.length === 0) {
     return [
       {

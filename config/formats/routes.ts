@@ -95,19 +95,22 @@ function checkRoute(route: unknown, index: number): readonly Problem[] {
   if (!isPlainMap(route)) {
     return [{ problem: `has ${describeType(route)} where a route is expected`, fix: routeList.hint, path: [index] }]
   }
-  if (!('upstreams' in route))
-    return [{ problem: 'has a route without upstreams', fix: 'add upstreams: [URL]', path: [index] }]
-  return Object.entries(route).flatMap(([name, value]): readonly Problem[] => {
-    const path = [index, name]
-    if (!Object.hasOwn(fields, name)) {
-      return [{ problem: `has the unknown key ${JSON.stringify(name)}`, fix: suggestField(name, fields), path }]
-    }
-    const field = fields[name]!
-    if (value === null && (name === 'host' || name === 'path')) return []
-    if (!field.isValid(value)) return [{ problem: `has a malformed ${name}`, fix: `write ${field.expected}`, path }]
-    const nestedProblems = nestedChecks[name]?.(value) ?? []
-    return nestedProblems.map((problem) => ({ ...problem, path: [...path, ...(problem.path ?? [])] }))
-  })
+  const missing: Problem[] =
+    'upstreams' in route
+      ? []
+      : [{ problem: 'has a route without upstreams', fix: 'add upstreams: [URL]', path: [index] }]
+  return [...missing, ...Object.entries(route).flatMap(([name, value]) => checkField(name, value, [index, name]))]
+}
+
+function checkField(name: string, value: unknown, path: readonly (string | number)[]): readonly Problem[] {
+  if (!Object.hasOwn(fields, name)) {
+    return [{ problem: `has the unknown key ${JSON.stringify(name)}`, fix: suggestField(name, fields), path }]
+  }
+  const field = fields[name]!
+  if (value === null && (name === 'host' || name === 'path')) return []
+  if (!field.isValid(value)) return [{ problem: `has a malformed ${name}`, fix: `write ${field.expected}`, path }]
+  const nestedProblems = nestedChecks[name]?.(value) ?? []
+  return nestedProblems.map((problem) => ({ ...problem, path: [...path, ...(problem.path ?? [])] }))
 }
 
 function isText(value: unknown, pattern: RegExp): boolean {

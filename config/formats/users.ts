@@ -101,18 +101,16 @@ function checkUser(name: string, user: unknown): readonly Problem[] {
     const problem = `has ${describeType(user)} where a user is expected`
     return [{ problem, fix: 'write password_hash: below it, and optionally groups:, email: and name:', path: [name] }]
   }
-  if (user.password_hash === undefined) return [{ problem: 'has no password_hash', fix: hashFix, path: [name] }]
-  return Object.entries(user).flatMap(([field, value]): readonly Problem[] => {
-    const path = [name, field]
-    if (value === null && field !== 'password_hash') return []
-    if (!Object.hasOwn(fields, field))
-      return [{ problem: `has the unknown key ${JSON.stringify(field)}`, fix: suggestField(field, fields), path }]
-    return fields[field]!(value).map(({ problem, fix, path: rest = [] }) => ({
-      problem,
-      fix,
-      path: [...path, ...rest],
-    }))
-  })
+  const missing: Problem[] =
+    user.password_hash === undefined ? [{ problem: 'has no password_hash', fix: hashFix, path: [name] }] : []
+  return [...missing, ...Object.entries(user).flatMap(([field, value]) => checkField(field, value, [name, field]))]
+}
+
+function checkField(field: string, value: unknown, path: readonly string[]): readonly Problem[] {
+  if (value === null && field !== 'password_hash') return []
+  if (!Object.hasOwn(fields, field))
+    return [{ problem: `has the unknown key ${JSON.stringify(field)}`, fix: suggestField(field, fields), path }]
+  return fields[field]!(value).map(({ problem, fix, path: rest = [] }) => ({ problem, fix, path: [...path, ...rest] }))
 }
 
 export function checkHash(value: unknown): readonly Problem[] {
