@@ -120,7 +120,8 @@ const cases: Readonly<Record<string, Case>> = {
       { 'elastauth_sign_ins_total{result="failure"}': '0x20 1x9' },
       { 'elastauth_sign_ins_total{result="denied"}': '0+3x30' },
     ],
-    description: '75% of the sign-ins fail after the provider has sent the user back.',
+    description:
+      '75% of the sign-ins fail, with the form or after the provider has sent the user back. The log lines of these requests have the reason: many with event.action password_rejected may be an attack.',
   },
   ElastauthCannotReachUpstream: {
     faulty: { 'elastauth_upstream_up{upstream="http://kibana:5601"}': '0x30' },

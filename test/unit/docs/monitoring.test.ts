@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { readLogFields } from '../../support/log-fields.ts'
 import { alertingRules, dashboard, type Panel } from '../../support/monitoring.ts'
 
 const operations = readFileSync(join(import.meta.dirname, '../../../docs/operations.md'), 'utf8')
@@ -21,6 +22,14 @@ describe('the alerting rules in deploy/monitoring', () => {
   test('docs/operations.md has a section for each alert, in the order of the rules, and for no other', () => {
     const headings = [...operations.matchAll(/^### (Elastauth\w+)$/gm)].map(([, name]) => name)
     assert.deepEqual(headings, alertNames)
+  })
+
+  test('the alert about sign-ins speaks of the provider and the form, whose failures it counts, and names an event of the log', () => {
+    const { description = '' } = alertingRules.find(({ alert }) => alert === 'ElastauthSignInsFailing')!.annotations
+    assert.match(description, /\bprovider\b/)
+    assert.match(description, /\bform\b/)
+    const [, action = ''] = /event\.action (\w+)/.exec(description) ?? []
+    assert.ok(readLogFields().actions.has(action), description)
   })
 })
 
