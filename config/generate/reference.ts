@@ -15,9 +15,10 @@ environment variables, then flags (\`--elasticsearch.timeout 5s\`). Later source
 - A **secret** (🔒) can be read from a file: set \`ELASTAUTH_…_FILE\` to its path. It cannot be a flag.
 - In the environment, lists are comma-separated, and maps and routes are JSON. An empty variable counts as not set.
 - Durations have a unit: \`500ms\`, \`30s\`, \`1h30m\`.
-- SIGHUP applies changes of \`trusted_proxies\`, \`proxy_secret\`, \`proxy_secret_header\`, \`headers\`, \`default_roles\`, \`group_mappings\`,
-  \`enable_group_whitelist\`, \`group_whitelist\`, \`admin_roles\`, \`users\` except \`users.login\`, \`forward_auth\` except \`forward_auth.listen\`,
-  \`log_level\` and \`log\`, and reads all certificates again. All other keys need a restart: the log names those that have changed.
+- SIGHUP applies changes of \`trusted_proxies\`, \`proxy_secret\`, \`proxy_secret_header\`, \`headers\`, \`authelia\`, \`default_roles\`,
+  \`group_mappings\`, \`enable_group_whitelist\`, \`group_whitelist\`, \`admin_roles\`, \`users\` except \`users.login\`,
+  \`forward_auth\` except \`forward_auth.listen\`, \`log_level\` and \`log\`, and reads all certificates again. All other keys need a
+  restart: the log names those that have changed.
 
 `
 
