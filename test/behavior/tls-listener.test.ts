@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
+import { findFreePort } from '../support/port.ts'
 import { authority, caFile, tlsFlags, writePem } from '../support/tls-files.ts'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
 import { curl, curlStatus } from './curl.ts'
@@ -22,6 +23,19 @@ async function handshake(options: ConnectionOptions = {}, port = portOf(gateway)
   await once(socket, 'secureConnect')
   return socket
 }
+
+test('a gateway with a TLS listener on a fixed port, whose log level hides the start line, is ready when startGateway resolves', {
+  timeout: 60_000,
+}, async () => {
+  const port = await findFreePort()
+  for (const scheme of ['https://', '']) {
+    const flags = { ...tlsFlags(), listen: `${scheme}127.0.0.1:${port}`, log_level: 'warn' }
+    const { url, stop } = await start({ flags })
+    assert.equal(url, `https://127.0.0.1:${port}`)
+    assert.equal(await curlStatus(...caArguments, `${url}/elastauth/health`), '200')
+    await stop()
+  }
+})
 
 describe('a TLS listener', () => {
   for (const [flag, version] of [

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { get as getHttp } from 'node:http'
+import { get as getHttps } from 'node:https'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -70,10 +72,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     throw new Error(`elastauth exited with ${child.exitCode} before it logged the expected line:\n${output()}`)
   }
 
-  const { listen = '' } = options.flags ?? {}
-  const hasFixedPort = /:[1-9]\d*$/.test(listen)
-  const url = hasFixedPort ? `http://${listen}` : urlIn(await logged(isStartLine))
-  if (hasFixedPort) await waitForHealth(url, () => hasExited(child))
+  const fixedUrl = fixedUrlOf(options.flags)
+  const url = fixedUrl ?? urlIn(await logged(isStartLine))
+  if (fixedUrl !== undefined) await waitForHealth(fixedUrl, () => hasExited(child))
   if (hasExited(child)) throw new Error(`elastauth exited with ${child.exitCode}:\n${output()}`)
   return Object.freeze({
     url,
@@ -120,13 +121,28 @@ function urlIn({ message = '' }: LogLine): string {
   return /listens on ([^\s,]+)/.exec(message)![1]!
 }
 
+/** The URL of a gateway that listens on one address with a fixed port, or undefined. */
+function fixedUrlOf({ listen = '', 'tls.cert': cert }: GatewayOptions['flags'] = {}): string | undefined {
+  const [, scheme = cert === undefined ? 'http' : 'https', address] =
+    /^(?:(https?):\/\/)?([^,/:]+:[1-9]\d*|\[[^,\]]+\]:[1-9]\d*)$/.exec(listen) ?? []
+  return address && `${scheme}://${address}`
+}
+
 /** For a gateway whose log level suppresses the start line. */
 async function waitForHealth(url: string, isOver: () => boolean): Promise<void> {
   while (!isOver()) {
-    const response = await fetch(`${url}/elastauth/health`).catch(() => undefined)
-    if (response?.ok) return
+    if (await isHealthy(`${url}/elastauth/health`)) return
     await sleep(20)
   }
+}
+
+/** Accepts any certificate: only that the gateway responds matters here. */
+function isHealthy(url: string): Promise<boolean> {
+  const get = url.startsWith('https:') ? getHttps : getHttp
+  return new Promise((resolve) => {
+    const options = { agent: false, rejectUnauthorized: false }
+    get(url, options, (response) => resolve(response.resume().statusCode === 200)).on('error', () => resolve(false))
+  })
 }
 
 /** The listener for sub-requests of a gateway with `forward_auth.listen`; its `url` is the one for browsers. */
