@@ -76,8 +76,16 @@ const monotonicNow = () => performance.now()
  * @param lostLogLines how many lines of the log were lost, for the metrics
  */
 export async function createApp(config: Config, log: Logger, lostLogLines?: () => number): Promise<App> {
-  const { isDryRun, activatesProfiles, metricsFeatures, hasTraces, maxConnections, shutdownTimeoutMs, clientNames } =
-    appOptions(config)
+  const {
+    isDryRun,
+    activatesProfiles,
+    metricsFeatures,
+    hasTraces,
+    maxConnections,
+    hasDefaultMaxConnections,
+    shutdownTimeoutMs,
+    clientNames,
+  } = appOptions(config)
   const { secretKeys, rules, maxCachedUsers, revalidateAfterMs, passwordHashing } = credentialsOptions(config)
   const metrics = metricsFeatures && (await loadMetrics(metricsFeatures))
   const elasticsearch = createElasticsearch(elasticsearchOptions(config))
@@ -215,7 +223,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
     metrics: metrics?.requests,
     connectionLimits: {
       maxConnections,
-      maxWeight: computeConnectionBudget(maxConnections, log),
+      maxWeight: computeConnectionBudget({ maxConnections, isDefault: hasDefaultMaxConnections, log }),
       clients: {
         isExempt: handlers.isTrustedAddress,
         onExceeded: connections.limited,

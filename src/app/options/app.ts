@@ -1,6 +1,6 @@
 import { providersOf } from '../../../config/header-presets.ts'
 import { isTracingEnabled } from '../../../config/rules/otel-rules.ts'
-import type { Config } from '../../../config/schema.ts'
+import { type Config, schema } from '../../../config/schema.ts'
 import type { Feature } from '../../observability/metrics/definitions.ts'
 import type { RequestLogOptions } from '../../observability/request-log.ts'
 import { auditOptions } from './audit.ts'
@@ -21,6 +21,7 @@ export function appOptions(config: Config) {
     metricsFeatures: enable_metrics ? metricsFeatures(config) : undefined,
     hasTraces: isTracingEnabled(config, process.env),
     maxConnections: max_connections,
+    hasDefaultMaxConnections: max_connections === schema.max_connections.default,
     shutdownTimeoutMs: shutdown_timeout,
     /** The names in client certificates that are accepted. */
     clientNames: tls.client_names,
