@@ -4,6 +4,7 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { Ajv } from 'ajv'
+import { parse } from 'yaml'
 import { majors, readLock } from '../support/elasticsearch/versions.ts'
 import {
   environmentOf,
@@ -141,6 +142,26 @@ test('examples/local-dev/sign-in.yml, which takes the place of elastauth.yml, is
   // The first warning depends on the umask with which git has created the file.
   assert.match(stderr, /^(?:warning: .*users\.inline.*\n)?warning: .*\bhttp:\/\/kibana:5601 .* are not https: .*\n$/)
 })
+
+for (const [file, hasProxy] of configurations())
+  test(`examples/${file}: elastauth reads X-Forwarded-For ${hasProxy ? 'from its proxy' : 'from no client, which could evade the limits of guessing'}`, () => {
+    const { trusted_proxies } = parse(readFileSync(pathOf('', file), 'utf8'))
+    assert.deepEqual(trusted_proxies, [hasProxy ? 'private' : 'none'])
+  })
+
+/** Those with which people sign in, and whether a proxy is in front of elastauth. */
+function configurations(): [file: string, hasProxy: boolean][] {
+  return [
+    ...examples
+      .filter((example) => example !== 'local-dev')
+      .map((example): [string, boolean] => [
+        `${example}/elastauth.yml`,
+        ['traefik', 'caddy'].some((name) => name in readCompose(example).services),
+      ]),
+    ['local-dev/sign-in.yml', false],
+    ['sign-in-form/elastauth.yml', false],
+  ]
+}
 
 function assertMountExists(example: string, mount: string, volumes: object, service: string): void {
   const { source, isReadOnly } = readMount(mount)
