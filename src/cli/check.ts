@@ -1,7 +1,7 @@
 import { providersOf } from '../../config/header-presets.ts'
 import type { Config } from '../../config/schema.ts'
 import { upstreamUrls } from '../app/options/proxy.ts'
-import { deadlineMs, type Result, runChecks } from '../doctor/check.ts'
+import { deadlineOf, type Result, runChecks } from '../doctor/check.ts'
 import { createConnectionChecks } from '../doctor/doctor.ts'
 
 /**
@@ -10,7 +10,7 @@ import { createConnectionChecks } from '../doctor/doctor.ts'
  */
 export async function checkConnections(config: Config): Promise<0 | 1> {
   const { checks, close } = await createConnectionChecks(config)
-  const results = await runChecks(checks, { signal: AbortSignal.timeout(deadlineMs) })
+  const results = await runChecks(checks, { deadlineMs: deadlineOf(config) })
   close()
   const kinds = await describeServers(config)
   return kinds

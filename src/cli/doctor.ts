@@ -1,6 +1,6 @@
 import { ConfigError } from '../../config/faults.ts'
 import type { LoadedConfig } from '../../config/load.ts'
-import { deadlineMs, type Result, runChecks, type Status } from '../doctor/check.ts'
+import { deadlineOf, type Result, runChecks, type Status } from '../doctor/check.ts'
 import { faultsAsResults } from '../doctor/configuration.ts'
 import { createChecks } from '../doctor/doctor.ts'
 import { listenFault } from './listen-fault.ts'
@@ -28,13 +28,13 @@ export async function runDoctor(
 const exitCodes = { ok: 0, warning: 1, failure: 2 } as const
 
 async function collect(load: () => Promise<LoadedConfig>): Promise<Result[]> {
-  const signal = AbortSignal.timeout(deadlineMs)
   try {
     const loaded = await load()
     const { checks, close } = await createChecks(loaded, { explainListenError: (error) => listenFault(error, loaded) })
-    const progress = showProgress(checks.length)
+    const deadlineMs = deadlineOf(loaded.config)
+    const progress = showProgress(checks.length, deadlineMs)
     try {
-      return await runChecks(checks, { signal, onDone: progress.advance })
+      return await runChecks(checks, { deadlineMs, onDone: progress.advance })
     } finally {
       progress.clear()
       close()
@@ -46,7 +46,7 @@ async function collect(load: () => Promise<LoadedConfig>): Promise<Result[]> {
 }
 
 /** On a terminal, a line that says how many checks are done. It is on standard error, apart from the results. */
-function showProgress(total: number) {
+function showProgress(total: number, deadlineMs: number) {
   const write =
     process.stderr.isTTY === true ? (text: string) => void process.stderr.write(`\r\x1b[K${text}`) : () => {}
   let done = 0

@@ -1,3 +1,4 @@
+import type { Config } from '../../config/schema.ts'
 import { asGatewayError } from '../http/errors.ts'
 import { escapeControls } from '../http/escape-controls.ts'
 
@@ -18,14 +19,20 @@ export type Check = Readonly<{
 
 export type Result = Finding & Pick<Check, 'id' | 'title'>
 
-/** The deadline of all checks together, so that a dead host delays the report by at most this long. */
-export const deadlineMs = 4500
+/**
+ * The deadline of all checks together, in milliseconds: a dead host delays the report to at most 5 s after the start, or half of
+ * `elasticsearch.timeout` where a longer one is set for a slow cluster.
+ */
+export function deadlineOf({ elasticsearch }: Config): number {
+  return Math.max(5000, elasticsearch.timeout / 2) - 500
+}
 
-/** Runs all checks at the same time. @param onDone called when a check is done. @returns the results in the order of the checks */
+/** Runs all checks at the same time. @param signal aborts at the deadline @param onDone called when a check is done. @returns the results in the order of the checks */
 export async function runChecks(
   checks: readonly Check[],
-  { signal, onDone = () => {} }: Readonly<{ signal: AbortSignal; onDone?: () => void }>,
+  options: Readonly<{ deadlineMs: number; signal?: AbortSignal; onDone?: () => void }>,
 ): Promise<Result[]> {
+  const { deadlineMs, signal = AbortSignal.timeout(deadlineMs), onDone = () => {} } = options
   const results = new Map<Check, Promise<Result[]>>()
   for (const check of checks)
     results.set(
@@ -37,7 +44,9 @@ export async function runChecks(
   async function runAfterOthers(check: Check): Promise<Result[]> {
     const needed = checks.filter(({ id }) => id === check.after)
     const isPossible = needed.length === 0 || (await anySucceeds(needed.map((other) => results.get(other)!)))
-    const found = isPossible ? await runWithin(signal, check) : [skipped(`needs "${needed[0]!.title}" to succeed`)]
+    const found = isPossible
+      ? await runWithin({ deadlineMs, signal }, check)
+      : [skipped(`needs "${needed[0]!.title}" to succeed`)]
     onDone()
     return found.map((finding) => sanitized(check, finding))
   }
@@ -62,6 +71,8 @@ export function splitFix(detail: string): readonly [problem: string, fix: string
 
 const adviceStart = /[:;] (?=(?:add|correct|create|give|let|look|point|put|register|route|set|write) )/
 
+type Deadline = Readonly<{ deadlineMs: number; signal: AbortSignal }>
+
 async function anySucceeds(others: readonly Promise<readonly Result[]>[]): Promise<boolean> {
   const successes = others.map(async (results) => {
     if ((await results).some(({ status }) => status === 'failure' || status === 'skipped')) throw new Error('failed')
@@ -72,7 +83,7 @@ async function anySucceeds(others: readonly Promise<readonly Result[]>[]): Promi
   )
 }
 
-async function runWithin(signal: AbortSignal, { run }: Check): Promise<readonly Finding[]> {
+async function runWithin({ deadlineMs, signal }: Deadline, { run }: Check): Promise<readonly Finding[]> {
   const { promise: timedOut, resolve } = Promise.withResolvers<Finding>()
   const onAbort = () =>
     resolve(failure(`no result within ${deadlineMs / 1000} s`, 'look for a firewall, or a server that hangs'))

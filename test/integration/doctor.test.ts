@@ -15,6 +15,8 @@ import { doctorTitles } from '../support/troubleshooting.ts'
 const elasticsearch = await useElasticsearch()
 const stamp = Date.now().toString(36)
 const env = { ELASTAUTH_SECRET_KEY: randomBytes(32).toString('hex') }
+/** The checks have half of this time, because the node may be busy with other tests. */
+const patient = { 'elasticsearch.timeout': '60s' }
 const statusOf = (checks: readonly { title: string; status: string }[], name: string) =>
   checks.filter(({ title }) => title.startsWith(name)).map(({ status }) => status)
 
@@ -37,6 +39,7 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     const flags = {
       listen: `127.0.0.1:${await findFreePort()}`,
       'elasticsearch.hosts': node.url,
+      ...patient,
       default_roles: 'viewer',
     }
     const gateway = await startGateway({ flags, env: { ...env, ...account } })
@@ -60,6 +63,7 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     const flags = {
       listen: `127.0.0.1:${await findFreePort()}`,
       'elasticsearch.hosts': node.url,
+      ...patient,
       default_roles: 'viewer',
     }
     const account = await createAccount(node, `watcher-${stamp}`, ['monitor'])
@@ -79,7 +83,7 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     async function check(privileges: readonly string[]) {
       const role = { indices: [{ names: ['logs-elastauth.audit-*'], privileges }] }
       const { body } = await call('/_security/api_key', 'POST', { name: 'audit', role_descriptors: { role } })
-      const flags = { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': node.url }
+      const flags = { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': node.url, ...patient }
       const { checks } = await runDoctor(
         { ...flags, default_roles: 'viewer', 'audit.elasticsearch.data_stream': name },
         {
@@ -104,7 +108,7 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
 
   test('finds the cause that docs/troubleshooting.md names under "Signed in, but without privileges"', async () => {
     const { node } = elasticsearch
-    const flags = { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': node.url }
+    const flags = { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': node.url, ...patient }
     const { checks } = await runDoctor(
       { ...flags, default_roles: 'no-such-role' },
       { ...env, ELASTAUTH_ELASTICSEARCH_USERNAME: node.username, ELASTAUTH_ELASTICSEARCH_PASSWORD: node.password },
@@ -129,6 +133,7 @@ describe('elastauth doctor with a node with TLS and without its native realm', {
     const flags = {
       listen: `127.0.0.1:${await findFreePort()}`,
       'elasticsearch.hosts': node.url,
+      ...patient,
       default_roles: 'viewer',
     }
     const unknown = await runDoctor(flags, { ...env, ...account })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Check, failure, ok, runChecks, skipped, splitFix } from '../../../src/doctor/check.ts'
+import type { Config } from '../../../config/schema.ts'
+import { type Check, deadlineOf, failure, ok, runChecks, skipped, splitFix } from '../../../src/doctor/check.ts'
 import { GatewayError } from '../../../src/http/errors.ts'
 
 const never = new AbortController().signal
@@ -18,7 +19,7 @@ test('checks run at the same time, and the results have the order of the checks'
     }),
   )
   let done = 0
-  const results = await runChecks(checks, { signal: never, onDone: () => void done++ })
+  const results = await runChecks(checks, { deadlineMs: 4500, signal: never, onDone: () => void done++ })
   assert.deepEqual(statuses(results), [
     ['c0', 'ok'],
     ['c1', 'ok'],
@@ -40,7 +41,7 @@ test('at the deadline a check without a result has failed, and what depends on i
     check('next', () => assert.fail('runs although its dependency has failed'), 'dead'),
     check('last', () => assert.fail('runs although its dependency was skipped'), 'next'),
   ]
-  const results = await runChecks(checks, { signal: deadline.signal })
+  const results = await runChecks(checks, { deadlineMs: 4500, signal: deadline.signal })
   assert.deepEqual(statuses(results), [
     ['dead', 'failure'],
     ['alive', 'ok'],
@@ -66,7 +67,7 @@ test('a check runs as soon as one of those that it depends on has succeeded, eve
       'host',
     ),
   ]
-  const results = await runChecks(checks, { signal: deadline.signal })
+  const results = await runChecks(checks, { deadlineMs: 4500, signal: deadline.signal })
   assert.deepEqual(statuses(results), [
     ['host', 'failure'],
     ['host', 'ok'],
@@ -82,7 +83,7 @@ test('a check may report several findings, and one that throws has failed with t
         Promise.reject(new GatewayError('elasticsearch_rejected', 'it lacks a right: give it a role')),
       ),
     ],
-    { signal: never },
+    { deadlineMs: 4500, signal: never },
   )
   assert.deepEqual(statuses(results), [
     ['several', 'ok'],
@@ -95,7 +96,10 @@ test('a check may report several findings, and one that throws has failed with t
 
 test('texts of servers cannot control the terminal or fill it', async () => {
   const hostile = `\x1b[2J\u009b31m\n${'x'.repeat(5000)}`
-  const [result] = await runChecks([check('hostile', async () => failure(hostile, hostile))], { signal: never })
+  const [result] = await runChecks([check('hostile', async () => failure(hostile, hostile))], {
+    deadlineMs: 4500,
+    signal: never,
+  })
   for (const text of [result!.detail, result!.fix!]) {
     assert.doesNotMatch(text, /[\0-\x1f\x7f-\x9f]/)
     assert.ok(text.length < 2100)
@@ -108,4 +112,12 @@ test('a message is split before its advice only', () => {
     'ConnectionError: reset',
     'write https:// here',
   ])
+})
+
+test('the checks have 4.5 s, or half of a longer elasticsearch.timeout', () => {
+  const config = (timeout: number) => ({ elasticsearch: { timeout } }) as Config
+  assert.deepEqual(
+    [100, 10_000, 60_000].map((timeout) => deadlineOf(config(timeout))),
+    [4500, 4500, 29_500],
+  )
 })
