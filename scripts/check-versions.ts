@@ -16,6 +16,8 @@ interface Files {
   readonly changelog: string
 }
 
+const versionPattern = /^(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/
+
 /** `repository` is `OWNER/NAME` at GitHub. */
 export function versionFaults(files: Files, tag?: string, repository?: string): string[] {
   const { version } = files.package
@@ -28,6 +30,10 @@ export function versionFaults(files: Files, tag?: string, repository?: string): 
     'the tag': tag === undefined ? version : tag.replace(/^v/, ''),
   }
   return [
+    // The rest of Semantic Versioning, `+build`, cannot be the tag of an image.
+    ...(versionPattern.test(version)
+      ? []
+      : [`package.json has the version ${version}: write three numbers, and for a pre-release such as 1.0.0-rc.1`]),
     ...Object.entries(expected)
       .filter(([, value]) => value !== version)
       .map(([name, value]) => `package.json has the version ${version}, but ${name} has ${value}: make them equal`),

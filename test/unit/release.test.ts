@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parse } from 'yaml'
 import { versionFaults } from '../../scripts/check-versions.ts'
@@ -61,6 +64,19 @@ describe('the versions in the files of a release', () => {
     )
   })
 
+  test('a version that a registry rejects as a tag, or that no pattern of the workflow recognizes, is a fault', () => {
+    for (const version of ['1.0.0+build.1', '1.0.0-rc.1+2', '1.0', '01.0.0', '1.0.0-', '1.0.0 2']) {
+      const changelog = `## ${version} (2026-01-01)\n`
+      const faults = versionFaults({ ...files, changelog, package: { ...files.package, version } })
+      assert.match(
+        faults.join('\n'),
+        /has the version .*: write three numbers, and for a pre-release such as 1\.0\.0-rc\.1/,
+      )
+    }
+    const version = '10.20.30-rc-1.alpha.2'
+    assert.doesNotMatch(versionFaults({ ...files, package: { version } }).join(), /three numbers/)
+  })
+
   test('a version without a section of its own in CHANGELOG.md is a fault, also if another version begins with it', () => {
     for (const changelog of ['## 0.9.0\n', '## 1.0.0-rc.1 (2026-01-01)\n', '## 1.0.01\n'])
       assert.match(versionFaults({ ...files, changelog }).join(), /^CHANGELOG\.md has no section "## 1\.0\.0"/)
@@ -102,6 +118,30 @@ describe('the workflow of a release', () => {
     assert.deepEqual(jobs.npm.needs, ['build', 'registry'])
     assert.deepEqual(jobs.github.needs, ['build', 'npm'])
   })
+
+  for (const [description, published, isPublished] of [
+    ['publishes a version that is not at npm', '', true],
+    ['does not publish a version a second time, so that a failed run can be completed', integrityOf('package'), false],
+    ['publishes, and so fails, if npm has another package of this version', integrityOf('another package'), true],
+  ] as const)
+    test(`the job npm ${description}`, (context) => {
+      const folder = mkdtempSync(join(tmpdir(), 'elastauth-release-'))
+      context.after(() => rmSync(folder, { recursive: true }))
+      mkdirSync(join(folder, 'release/npm'), { recursive: true })
+      writeFileSync(join(folder, 'release/npm/elastauth-1.0.0.tgz'), 'package')
+      const npm = '#!/bin/sh\nif [ "$1" = view ]; then echo "$PUBLISHED"; else echo "$@" >>calls; fi\n'
+      writeFileSync(join(folder, 'npm'), npm, { mode: 0o755 })
+      writeFileSync(join(folder, 'calls'), '')
+      const env = { PATH: `${folder}:${process.env.PATH}`, PUBLISHED: published, TAG: 'latest', VERSION: '1.0.0' }
+      const { status, stderr } = spawnSync('bash', ['--norc', '-e', '-c', jobs.npm.steps.at(-1)!.run!], {
+        cwd: folder,
+        env,
+        encoding: 'utf8',
+      })
+      assert.deepEqual([status, stderr], [0, ''])
+      const publish = 'publish ./release/npm/elastauth-1.0.0.tgz --provenance --access public --tag latest\n'
+      assert.equal(read(join(folder, 'calls')), isPublished ? publish : '')
+    })
 })
 
 test('the package contains the systemd unit, and docs/operations.md installs it from there', () => {
@@ -120,6 +160,10 @@ interface Job {
   readonly needs?: readonly string[]
   readonly permissions: Readonly<Record<string, string>>
   readonly steps: readonly { readonly run?: string }[]
+}
+
+function integrityOf(text: string): string {
+  return `sha512-${createHash('sha512').update(text).digest('base64')}`
 }
 
 function tagsOf(version: string, released: readonly string[]): Record<string, string> {
