@@ -16,7 +16,7 @@ const coreKinds = [
 ]
 
 describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
-  test('the default values render only objects that every cluster knows, whichever other resources it has', () => {
+  test('the default values render only kinds that every cluster has, even in a cluster with custom resources', () => {
     const objects = renderChart()
     assert.deepEqual(objects.map(({ kind }) => kind).sort(), coreKinds)
     const others = ['monitoring.coreos.com/v1', 'traefik.io/v1alpha1', 'gateway.networking.k8s.io/v1']
@@ -34,14 +34,14 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
     for (const [key, value] of Object.entries(values)) assert.deepEqual(config[key], value, key)
   })
 
-  test('a changed configuration changes the annotation of the pods, so that new pods start, and another value does not', () => {
+  test('a changed configuration changes an annotation of the pods, so that new pods start, and other changed values do not', () => {
     const checksumOf = (values: object) =>
       findObject(renderChart({ values }), 'Deployment').spec.template.metadata.annotations['checksum/config']
     assert.notEqual(checksumOf({ config: { log_level: 'debug' } }), checksumOf({}))
     assert.equal(checksumOf({ replicaCount: 5 }), checksumOf({}))
   })
 
-  test('two releases in one namespace share neither an object nor a pod, also with the longest names', () => {
+  test('two releases in one namespace share neither an object nor a pod, even with the longest names', () => {
     const prefix = 'r'.repeat(52)
     const [first, second] = ['1', '2'].map((suffix) => renderChart({ ...everything, release: prefix + suffix })) as [
       readonly KubernetesObject[],
@@ -72,7 +72,7 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
     }
   })
 
-  test('the network policy lets in the proxy to port http, and Prometheus to the metrics', () => {
+  test('the network policy lets only the proxy reach port http, and only Prometheus reach the metrics', () => {
     const ingressOf = (values: object) => findObject(renderChart({ values }), 'NetworkPolicy').spec.ingress
     const peer = (namespace: string) => [
       { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } } },
@@ -81,7 +81,7 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
     const toMetrics = { from: peer('monitoring'), ports: [{ port: 'metrics', protocol: 'TCP' }] }
     assert.deepEqual(ingressOf({}), [toHttp])
     assert.deepEqual(ingressOf({ metrics: { enabled: true } }), [toHttp, toMetrics])
-    // Kubernetes reads an empty `from` as everyone.
+    // To Kubernetes, an empty `from` is everyone.
     const noPeers = { networkPolicy: { ingress: { proxy: [], prometheus: [] } }, metrics: { enabled: true } }
     assert.equal(ingressOf(noPeers), null)
     const { spec } = findObject(renderChart({ values: noPeers }), 'NetworkPolicy')
@@ -134,7 +134,7 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
     })
   }
 
-  test('Traefik strips identity headers of its own names also if people sign in through elastauth, because a provider may read them', () => {
+  test('Traefik strips identity headers with configured names even if people sign in through elastauth, because another provider may read them', () => {
     const values = { config: { auth_providers: ['users', 'headers'], headers: { username: 'X-Login' } } }
     const objects = renderChart({ values: { ...values, traefik: { enabled: true } } })
     const { customRequestHeaders } = findObject(objects, 'Middleware', 'elastauth-strip').spec.headers
@@ -142,7 +142,7 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
       assert.equal(customRequestHeaders[name], '', name)
   })
 
-  test('Traefik asks the identity provider also in proxy mode, and asks none without a provider that reads identity headers', () => {
+  test('Traefik asks the identity provider in proxy mode too, and asks none without a provider that reads identity headers', () => {
     const chainOf = (config: object) =>
       findObject(
         renderChart({ values: { config, traefik: { enabled: true } } }),
@@ -163,7 +163,7 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
     assert.equal(findObject(objects, 'Ingress').metadata.annotations[name], 'elastic-elastauth-chain@kubernetescrd')
   })
 
-  test('without keys, no Secret is mounted, and variables of the user name the files of another mount', () => {
+  test('without secret.keys, no Secret is mounted, and variables in extraEnv name files of another mount', () => {
     const noKeys = { secret_key: null, 'elasticsearch.password': null, proxy_secret: null }
     const extraEnv = [{ name: 'ELASTAUTH_SECRET_KEY_FILE', value: '/vault/secret-key' }]
     const { spec } = findObject(renderChart({ values: { secret: { keys: noKeys }, extraEnv } }), 'Deployment')
@@ -209,7 +209,7 @@ function rejected(): [description: string, values: object, message: RegExp][] {
     [
       'a secret in the configuration',
       { config: { oidc: { client_secret: 'hidden' } } },
-      /config\.oidc\.client_secret is a secret, .*: put it into the Secret, and name its key there in secret\.keys/,
+      /config\.oidc\.client_secret is a secret, .*: put it into the Secret, and map it to its key there in secret\.keys/,
     ],
     [
       'a secret in the configuration with a dotted key',
@@ -229,7 +229,7 @@ function rejected(): [description: string, values: object, message: RegExp][] {
     [
       'a password in a URL',
       { config: { elasticsearch: { hosts: ['https://elastic:hidden@elasticsearch:9200'] } } },
-      /config has a URL with a password, .*: remove it, and name its key in the Secret/,
+      /config has a URL with a password, .*: remove it, put the password into the Secret, and map its key/,
     ],
     [
       'a secret in the environment',
@@ -249,7 +249,7 @@ function rejected(): [description: string, values: object, message: RegExp][] {
     [
       'an unknown secret key',
       { secret: { keys: { 'oidc.secret': 'x' } } },
-      /oidc\.secret is not a secret of elastauth: .* Known are .*oidc\.client_secret/,
+      /oidc\.secret is not a secret of elastauth: .* one of .*oidc\.client_secret/,
     ],
     [
       'a path as the key of a Secret',

@@ -74,7 +74,7 @@ describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
     ['values-oidc-proxy.yaml', ['values-oidc-proxy.yaml']],
     ['the values of examples/gateway-api', gatewayFiles],
   ] as const)
-    test(`elastauth starts with ${name} before an Elasticsearch and a Kibana with TLS, all probes succeed, and people are sent to the provider`, {
+    test(`elastauth starts with ${name} in front of an Elasticsearch and a Kibana with TLS, all probes succeed, and people are sent to the provider`, {
       skip: skipWithoutRedis(),
     }, async () => {
       const rendered = renderChart({ files })
@@ -110,7 +110,7 @@ describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
       assert.ok(String(headers.location).startsWith(provider.issuer))
     })
 
-  test('the chart with examples/gateway-api sends all requests from the HTTPS listener of its Gateway to elastauth, with no limit of time', () => {
+  test('the chart with examples/gateway-api sends all requests from the HTTPS listener of its Gateway to elastauth, without a timeout', () => {
     const rendered = renderChart({ files: gatewayFiles })
     const [, gateway, redirect] = parseAllDocuments(
       readFileSync(join(chart, '../../../examples/gateway-api/gateway.yaml'), 'utf8'),
@@ -140,7 +140,7 @@ describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
     ])
   })
 
-  test('elastauth accepts the configuration and the variables of all values together, without a warning', async () => {
+  test('elastauth accepts the configuration and the variables that ci/everything-values.yaml renders, without a warning', async () => {
     const authority = createCertificateAuthority()
     const { cert, key } = authority.issue('elastauth')
     const { config, env } = mountPod(renderChart({ files: ['ci/everything-values.yaml'] }), {

@@ -29,7 +29,7 @@ if (skipWithout(createTraefik(() => '', { host: '', path: '' })) === false) {
     const cleanup = new AsyncDisposableStack()
     after(() => cleanup.disposeAsync())
 
-    test('requests reach neither elastauth nor Kibana before the Middleware with the proxy secret exists, and with it only as the user', async () => {
+    test('requests reach neither elastauth nor Kibana until the Middleware with the proxy secret exists, and then only as the user', async () => {
       const { received, get, api } = await startTestBed({}, cleanup)
       for (const host of Object.values(hosts)) assert.equal((await get(host, '/app/home')).statusCode, 404)
       assert.deepEqual([received.kibana, received.identityProvider], [[], []])
@@ -79,7 +79,7 @@ if (skipWithout(createTraefik(() => '', { host: '', path: '' })) === false) {
       assert.ok(received.kibana.every(({ cookie }) => cookie === undefined))
     })
 
-    test('a client cannot assert an identity to a provider that reads headers of its own names, also if people sign in through elastauth', async () => {
+    test('a client cannot assert an identity to a provider that reads headers with configured names, even if people sign in through elastauth', async () => {
       const users = { alice: { password_hash: hashSync('password', 10) } }
       const signIn = { auth_providers: 'users,headers', 'headers.username': 'X-Login' }
       const { received, get, api } = await startTestBed({ ...signIn, 'users.inline': JSON.stringify(users) }, cleanup, {

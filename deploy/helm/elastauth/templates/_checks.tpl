@@ -11,14 +11,14 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- include "elastauth.checkNetworkPolicy" . }}
 {{- end }}
 
-{{- /* Secrets, which a ConfigMap must not contain, and the addresses that the Service and the probes depend on. */ -}}
+{{- /* Rejects secrets, which a ConfigMap must not contain, and the addresses that the Service and the probes depend on. */ -}}
 {{- define "elastauth.checkConfig" -}}
 {{- $secretKeys := include "elastauth.secretKeys" . | splitList " " }}
 {{- $path := .path }}
 {{- range $name, $value := .node }}
 {{- $key := trimPrefix "." (printf "%s.%s" $path $name) }}
 {{- if has $key $secretKeys }}
-{{- fail (printf "config.%s is a secret, and a ConfigMap is not: put it into the Secret, and name its key there in secret.keys" $key) }}
+{{- fail (printf "config.%s is a secret, and a ConfigMap is not secret: put it into the Secret, and map it to its key there in secret.keys" $key) }}
 {{- else if has $key (list "listen" "forward_auth.listen") }}
 {{- fail (printf "config.%s is set by the chart: remove it" $key) }}
 {{- else if or (eq $key "enable_metrics") (hasPrefix "metrics." $key) }}
@@ -38,17 +38,17 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- range $index, $route := (.Values.config.proxy | default dict).routes }}
 {{- range $name, $_ := $route.headers }}
 {{- if eq (lower $name) "authorization" }}
-{{- fail (printf "config.proxy.routes[%d].headers has a secret, and a ConfigMap is not: set ELASTAUTH_PROXY_ROUTES in extraEnv, from a Secret" $index) }}
+{{- fail (printf "config.proxy.routes[%d].headers has a secret, and a ConfigMap is not secret: set ELASTAUTH_PROXY_ROUTES in extraEnv, from a Secret" $index) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if regexMatch "://[^/@\\s]*:[^/@\\s]+@" (toYaml .Values.config) }}
-{{- fail "config has a URL with a password, and a ConfigMap is not secret: remove it, and name its key in the Secret in secret.keys" }}
+{{- fail "config has a URL with a password, and a ConfigMap is not secret: remove it, put the password into the Secret, and map its key in secret.keys" }}
 {{- end }}
 {{- $secretKeys := include "elastauth.secretKeys" . | splitList " " }}
 {{- range $key, $_ := .Values.secret.keys }}
 {{- if not (has $key $secretKeys) }}
-{{- fail (printf "secret.keys: %s is not a secret of elastauth: set it in config, or correct the name. Known are %s" $key (join ", " $secretKeys)) }}
+{{- fail (printf "secret.keys: %s is not a secret of elastauth: set it in config, or correct the name to one of %s" $key (join ", " $secretKeys)) }}
 {{- end }}
 {{- end }}
 {{- $variables := list }}
@@ -57,7 +57,7 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- end }}
 {{- range .Values.extraEnv }}
 {{- if has .name $variables }}
-{{- fail (printf "extraEnv: %s is a secret, which does not belong into the environment: use secret.keys" .name) }}
+{{- fail (printf "extraEnv: %s is a secret, which does not belong in the environment: use secret.keys" .name) }}
 {{- else if has .name (list "ELASTAUTH_LISTEN" "ELASTAUTH_FORWARD_AUTH_LISTEN" "ELASTAUTH_METRICS_LISTEN" "ELASTAUTH_ENABLE_METRICS") }}
 {{- fail (printf "extraEnv: %s is set by the chart: remove it" .name) }}
 {{- else if and (hasPrefix "ELASTAUTH_" .name) (not (hasSuffix "_FILE" .name)) (not .valueFrom) }}
@@ -78,7 +78,7 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- fail (printf "%s.%s is required: the host names under which people open Kibana" $name $hosts) }}
 {{- end }}
 {{- if not (or (include "elastauth.isProxyMode" $) $.Values.traefik.enabled) }}
-{{- fail (printf "%s.enabled needs traefik.enabled in auth-only mode: without the middlewares it would publish Kibana without sign-on. For other proxies see docs/deployment" $name) }}
+{{- fail (printf "%s.enabled needs traefik.enabled in auth-only mode: without the middlewares it would publish Kibana without sign-on. docs/deployment has the configurations of other proxies" $name) }}
 {{- end }}
 {{- if and $trustsClients (not $.Values.traefik.enabled) }}
 {{- fail (printf "%s.enabled would let every client act as any user: set traefik.enabled, or secret.keys.proxy_secret, which your proxy then has to send" $name) }}
@@ -102,7 +102,7 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- end }}
 {{- end }}
 
-{{- /* In Kubernetes, a peer whose selectors are empty is every pod, and so is the network of all addresses. */ -}}
+{{- /* In Kubernetes, a peer with empty selectors is every pod, and so is a network of all addresses. */ -}}
 {{- define "elastauth.checkNetworkPolicy" -}}
 {{- $trustsClients := and (include "elastauth.readsHeaders" .) (not (include "elastauth.authenticatesProxy" .)) }}
 {{- $acceptsClients := and (include "elastauth.isProxyMode" .) (not $trustsClients) }}

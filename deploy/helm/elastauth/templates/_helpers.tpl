@@ -67,7 +67,7 @@ labels:
 {{- end }}
 {{- end }}
 
-{{- /* Username, groups, email and name of config/header-presets.ts, which a test compares. */ -}}
+{{- /* The headers with username, groups, email and name. A test compares them with config/header-presets.ts. */ -}}
 {{- define "elastauth.headerPresets" -}}
 authelia: [Remote-User, Remote-Groups, Remote-Email, Remote-Name]
 authentik: [X-authentik-username, X-authentik-groups, X-authentik-email, X-authentik-name]
@@ -121,7 +121,7 @@ headers: [X-Forwarded-User, X-Forwarded-Groups, X-Forwarded-Email, X-Forwarded-P
 ELASTAUTH_{{ . | upper | replace "." "_" }}
 {{- end }}
 
-{{- /* elastauth's pages, in auth-only mode with sign-in: browsers and the provider need only these (docs/oidc.md). */ -}}
+{{- /* The pages of elastauth that browsers and the provider need in auth-only mode with sign-in (docs/oidc.md). */ -}}
 {{- define "elastauth.pages" -}}
 /elastauth/login /elastauth/callback /elastauth/logout /elastauth/signed-out /elastauth/account /elastauth/backchannel-logout
 {{- end }}
