@@ -46,6 +46,8 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     after(() => gateway.stop())
     // doctor reads the first users by name
     assert.equal((await authorize(gateway, `0-doctor-${stamp}`)).status, 200)
+    // This call refreshes the index, so that the list of users has the new one.
+    await callElasticsearch(node, `/_security/user/0-doctor-${stamp}/_enable`, { method: 'PUT' })
     const { checks } = await runDoctor({ ...flags, log_format: 'json' }, { ...env, ...account })
     // Other tests share the node, and their users have passwords of other keys.
     const isOfOtherTests = ({ detail }: { detail: string }) => / of another secret_key /.test(detail)
