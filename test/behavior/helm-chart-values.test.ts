@@ -88,6 +88,18 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
     assert.deepEqual(spec.policyTypes, ['Ingress', 'Egress'])
   })
 
+  test('the name of a rule for egress, and an annotation of the name that the chart uses, add nothing to the objects', () => {
+    const toAll = 'x\n    - to: [{ ipBlock: { cidr: 0.0.0.0/0 } }]\n    #'
+    const to = [{ ipBlock: { cidr: '192.0.2.0/24' } }]
+    const values = { networkPolicy: { egress: { [toAll]: { to } } }, podAnnotations: { 'checksum/config': 'x' } }
+    const objects = renderChart({ values })
+    const { egress } = findObject(objects, 'NetworkPolicy').spec
+    assert.equal(egress.length, findObject(renderChart(), 'NetworkPolicy').spec.egress.length + 1)
+    assert.deepEqual(egress.at(-1), { to })
+    const { annotations } = findObject(objects, 'Deployment').spec.template.metadata
+    assert.match(annotations['checksum/config'], /^[0-9a-f]{64}$/)
+  })
+
   test('the PrometheusRule has the alerting rules of deploy/monitoring, for the job of the ServiceMonitor and with the given runbooks', () => {
     const objects = renderChart(everything)
     const { spec } = findObject(objects, 'ServiceMonitor')
@@ -245,6 +257,16 @@ function rejected(): [description: string, values: object, message: RegExp][] {
       'a configuration key in the environment, which the chart would not read,',
       { extraEnv: [{ name: 'ELASTAUTH_HEADERS_USERNAME', value: 'X-Login' }] },
       /extraEnv: ELASTAUTH_HEADERS_USERNAME is a configuration key: set it in config, which the chart reads/,
+    ],
+    [
+      'a second file for a secret',
+      { extraEnv: [{ name: 'ELASTAUTH_PROXY_SECRET_FILE', value: '' }] },
+      /extraEnv: ELASTAUTH_PROXY_SECRET_FILE is set by secret\.keys\.proxy_secret: remove one of them/,
+    ],
+    [
+      'a name with a dot, which Kubernetes rejects as that of a Service,',
+      { nameOverride: 'sso.example' },
+      /elastauth-sso\.example cannot be the name of a Service: set fullnameOverride to one without dots/,
     ],
     [
       'an unknown secret key',

@@ -5,6 +5,9 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 
 {{- /* Rejects values that contradict each other, or that are not secure. The rest is up to values.schema.json and elastauth itself. */ -}}
 {{- define "elastauth.check" -}}
+{{- if contains "." (include "elastauth.fullname" .) }}
+{{- fail (printf "%s cannot be the name of a Service: set fullnameOverride to one without dots" (include "elastauth.fullname" .)) }}
+{{- end }}
 {{- include "elastauth.checkConfig" (dict "node" .Values.config "path" "") }}
 {{- include "elastauth.checkSecrets" . }}
 {{- include "elastauth.checkRoutes" . }}
@@ -55,11 +58,19 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- range $secretKeys }}
 {{- $variables = append $variables (include "elastauth.variable" .) }}
 {{- end }}
+{{- $fileVariables := dict }}
+{{- range $key, $file := .Values.secret.keys }}
+{{- if $file }}
+{{- $_ := set $fileVariables (printf "%s_FILE" (include "elastauth.variable" $key)) $key }}
+{{- end }}
+{{- end }}
 {{- range .Values.extraEnv }}
 {{- if has .name $variables }}
 {{- fail (printf "extraEnv: %s is a secret, which does not belong in the environment: use secret.keys" .name) }}
 {{- else if has .name (list "ELASTAUTH_LISTEN" "ELASTAUTH_FORWARD_AUTH_LISTEN" "ELASTAUTH_METRICS_LISTEN" "ELASTAUTH_ENABLE_METRICS") }}
 {{- fail (printf "extraEnv: %s is set by the chart: remove it" .name) }}
+{{- else if hasKey $fileVariables .name }}
+{{- fail (printf "extraEnv: %s is set by secret.keys.%s: remove one of them" .name (get $fileVariables .name)) }}
 {{- else if and (hasPrefix "ELASTAUTH_" .name) (not (hasSuffix "_FILE" .name)) (not .valueFrom) }}
 {{- fail (printf "extraEnv: %s is a configuration key: set it in config, which the chart reads" .name) }}
 {{- end }}
