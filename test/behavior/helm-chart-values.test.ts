@@ -184,6 +184,12 @@ describe('the values of the Helm chart', { skip: skipWithoutHelm() }, () => {
     assert.deepEqual(containers[0].env.slice(1), extraEnv)
   })
 
+  test('a Service for clients outside the cluster is accepted if only the client certificate of the proxy is trusted', () => {
+    const config = { trusted_proxies: ['client_cert'], tls: { client_ca: '/certificates/tls/ca.crt' } }
+    const values = { config, secret: { keys: { proxy_secret: null } }, service: { type: 'NodePort' } }
+    assert.equal(findObject(renderChart({ values }), 'Service').spec.type, 'NodePort')
+  })
+
   for (const [description, values, message] of rejected()) {
     test(`${description} is rejected with a message that says what to do`, () => {
       assert.throws(() => renderChart({ values }), message)
@@ -323,6 +329,15 @@ function rejected(): [description: string, values: object, message: RegExp][] {
       'a Service for clients outside the cluster with identity headers in proxy mode',
       { ...headersInProxyMode, service: { type: 'NodePort' } },
       /service\.type NodePort would let clients .* act as any user/,
+    ],
+    [
+      'a Service for clients outside the cluster that does not require the client certificate of the proxy',
+      {
+        config: { trusted_proxies: ['client_cert', 'private'], tls: { client_ca: '/certificates/tls/ca.crt' } },
+        secret: { keys: { proxy_secret: null } },
+        service: { type: 'NodePort' },
+      },
+      /service\.type NodePort would let clients .* act as any user: .* or trusted_proxies: \[client_cert\]/,
     ],
     [
       'a peer that is every address with identity headers in proxy mode',

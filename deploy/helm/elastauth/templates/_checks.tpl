@@ -98,7 +98,7 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- end }}
 {{- $isOpen := or $trustsClients (not (or (include "elastauth.isProxyMode" .) (include "elastauth.authenticatesProxy" .))) }}
 {{- if and (ne .Values.service.type "ClusterIP") $isOpen }}
-{{- fail (printf "service.type %s would let clients outside the cluster act as any user: use ClusterIP, or set secret.keys.proxy_secret" .Values.service.type) }}
+{{- fail (printf "service.type %s would let clients outside the cluster act as any user: use ClusterIP, or set secret.keys.proxy_secret, or trusted_proxies: [client_cert]" .Values.service.type) }}
 {{- end }}
 {{- if and (eq (int .Values.service.port) 5001) (include "elastauth.hasForwardAuthPort" .) }}
 {{- fail "service.port is 5001, which is the port of sub-requests: use another one" }}

@@ -104,7 +104,9 @@ headers: [X-Forwarded-User, X-Forwarded-Groups, X-Forwarded-Email, X-Forwarded-P
 
 {{- /* Whether elastauth can tell a proxy from any other client. */ -}}
 {{- define "elastauth.authenticatesProxy" -}}
-{{- if or .Values.secret.keys.proxy_secret (.Values.config.tls | default dict).client_ca }}true{{ end }}
+{{- /* A client that another entry of trusted_proxies matches needs no certificate (docs/listeners.md). */ -}}
+{{- $trusted := .Values.config.trusted_proxies | default (list "private") }}
+{{- if or .Values.secret.keys.proxy_secret (not (without $trusted "client_cert" "loopback" "unix" "none")) }}true{{ end }}
 {{- end }}
 
 {{- /* Whether sub-requests have a separate port, because browsers reach the other one (docs/oidc.md). */ -}}
