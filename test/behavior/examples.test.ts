@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -16,6 +15,7 @@ import {
   type Service,
   setUp,
 } from '../support/example.ts'
+import { skipWithoutPrograms } from '../support/skip.ts'
 import { runElastauth } from './elastauth-command.ts'
 
 const schema = JSON.parse(readFileSync(join(import.meta.dirname, '../support/schemas/compose-spec.json'), 'utf8'))
@@ -192,22 +192,8 @@ function hasHealthCheck({ healthcheck, image }: Service): boolean {
   return healthcheck !== undefined || image === 'elastauth'
 }
 
-/** @returns the reason why setup.sh cannot run here, or false. Throws instead with REQUIRE_SETUP_TOOLS=1. */
+/** The reason to skip tests that run setup.sh, or false. Throws if a program is missing and REQUIRE_SETUP_TOOLS=1. */
 function skipSetup(example: string): string | false {
-  const tools = readFileSync(pathOf(example, 'setup.sh'), 'utf8').includes('htpasswd')
-    ? ['openssl', 'htpasswd']
-    : ['openssl']
-  const missing = tools.filter((tool) => !isOnPath(tool))
-  if (missing.length === 0) return false
-  if (process.env.REQUIRE_SETUP_TOOLS === '1') throw new Error(`REQUIRE_SETUP_TOOLS=1, but no ${missing.join(' and ')}`)
-  return `no ${missing.join(' and ')} on the PATH`
-}
-
-function isOnPath(tool: string): boolean {
-  try {
-    execFileSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
+  const usesHtpasswd = readFileSync(pathOf(example, 'setup.sh'), 'utf8').includes('htpasswd')
+  return skipWithoutPrograms(['openssl', ...(usesHtpasswd ? ['htpasswd'] : [])], 'REQUIRE_SETUP_TOOLS')
 }

@@ -29,20 +29,20 @@ const output = mkdtempSync(join(tmpdir(), 'elastauth-journey-'))
 after(() => rmSync(output, { recursive: true }))
 
 const steps = [
-  'made-up credentials are rejected without a session',
+  'forged credentials are rejected without a session',
   'alice signs in',
   'Kibana knows alice',
-  'made-up credentials change nothing in a session',
+  'forged credentials change nothing in a session',
   'Dev Tools sends requests as alice',
   `Discover shows the data of ${document.index}`,
   'alice signs out',
-  'the cookies of the session are useless after the sign-out',
+  'the cookies of the session no longer work after the sign-out',
   'Kibana asks for a sign-in again',
 ]
 
 type Journey = Readonly<{ url: string; signIn: string; signInUrl?: string; password?: string; ca?: string }>
 
-/** Runs the journey as the workflow does. */
+/** Runs the journey as scripts/run-journey.sh does. */
 function run({ url, signIn, signInUrl = url, password = passwords.alice, ca = caFile }: Journey) {
   const folder = mkdtempSync(join(output, 'run-'))
   const { index, text } = document
@@ -82,7 +82,7 @@ const through = (port: number): Journey => ({
 
 type Faults = Readonly<{ keepsSessions?: boolean; trusts?: 'every client' | 'users' }>
 
-/** A forward-auth proxy with these faults. */
+/** A forward-auth proxy, and an Authelia, with these faults. */
 async function startFaultyProxy({ keepsSessions = false, ...fault }: Faults = {}): Promise<Journey> {
   const backends = await startBackends({ keepsSessions })
   const server = await startUpstream(createForwardAuthProxy({ ...backends, domain, ...fault }), { tls: certificate })
@@ -171,7 +171,7 @@ describe('the journeys through the examples', { skip: skipWithoutChromium() }, (
     })
   }
 
-  test('a journey with a wrong password fails, says what the sign-in page says, and leaves a screenshot and a trace', async () => {
+  test('a journey with a wrong password fails, prints the message of the sign-in page, and saves a screenshot and a trace', async () => {
     const { code, done, stderr, folder } = await run({ ...(await startFaultyProxy()), password: 'wrong' })
     assert.deepEqual({ code, done }, { code: 1, done: steps.slice(0, 1) })
     assert.match(stderr, /^failed: alice signs in: the sign-in page says: Incorrect username or password\n/)
@@ -179,25 +179,28 @@ describe('the journeys through the examples', { skip: skipWithoutChromium() }, (
     assert.equal(readFileSync(join(folder, 'trace.zip')).toString('latin1', 0, 2), 'PK')
   })
 
-  test('a journey fails if the proxy lets identity headers of a client without a session in', async () => {
+  test('a journey fails if the proxy accepts identity headers from a client without a session', async () => {
     const { code, done, stderr } = await run(await startFaultyProxy({ trusts: 'every client' }))
     assert.deepEqual({ code, done }, { code: 1, done: [] })
-    assert.match(stderr, /^failed: made-up credentials .*: Remote-User and Remote-Groups: GET .* responds with 200/)
+    assert.match(stderr, /^failed: forged credentials .*: Remote-User and Remote-Groups: GET .* responds with 200/)
   })
 
-  test('a journey fails if a user with a session becomes another by identity headers', async () => {
+  test('a journey fails if a user with a session becomes another user by sending identity headers', async () => {
     const { code, done, stderr } = await run(await startFaultyProxy({ trusts: 'users' }))
     assert.deepEqual({ code, done }, { code: 1, done: steps.slice(0, 3) })
-    assert.match(stderr, /^failed: made-up credentials .* session: Remote-User and Remote-Groups: .*"attacker"/)
+    assert.match(stderr, /^failed: forged credentials .* session: Remote-User and Remote-Groups: .*"attacker"/)
   })
 
   test('a journey fails if the session outlives the sign-out', async () => {
     const { code, done, stderr } = await run(await startFaultyProxy({ keepsSessions: true }))
     assert.deepEqual({ code, done }, { code: 1, done: steps.slice(0, 7) })
-    assert.match(stderr, /^failed: the cookies of the session are useless after the sign-out: GET \/app\/home .* 200/)
+    assert.match(
+      stderr,
+      /^failed: the cookies of the session no longer work after the sign-out: GET \/app\/home .* 200/,
+    )
   })
 
-  test('a journey fails if another authority has signed the certificate', async () => {
+  test('a journey fails if another CA has issued the certificate', async () => {
     const other = writePem('other.crt', createCertificateAuthority().cert)
     const { code, done, stderr } = await run({ ...(await startProxyMode()), ca: other })
     assert.deepEqual({ code, done }, { code: 1, done: [] })

@@ -6,7 +6,7 @@ import type { Client } from './trust.ts'
 /** A page of Kibana, for users only. */
 const path = '/app/home'
 
-/** What a client may make up to become another user. elastauth rejects the name elastic in any case, so it would prove nothing here. */
+/** Headers with which a client may try to become another user. The name `elastic` would prove nothing, because elastauth always rejects it. */
 const forgeries: readonly Readonly<Record<string, string>>[] = [
   { 'Remote-User': 'attacker', 'Remote-Groups': 'admins,users' },
   { Remote_User: 'attacker', Remote_Groups: 'admins,users' },
@@ -24,7 +24,7 @@ export async function assertForgeriesRejected(client: Client): Promise<void> {
   }
 }
 
-/** A made-up header is stripped or rejected: either way, the user stays the user. */
+/** A forged header is stripped or rejected: either way, the user does not become another one. */
 export async function assertForgeriesChangeNothing(page: Page, user: string): Promise<void> {
   for (const headers of forgeries) {
     const { status, text } = await whoami(page, headers)

@@ -7,7 +7,7 @@ const dataView = 'elastauth-journey'
 
 type Call = Readonly<{ method?: string; headers?: Readonly<Record<string, string>>; body?: string }>
 
-/** Calls Kibana's API as its own scripts do: from 9 on, the internal part is closed to others, and elastauth lets only Kibana's pages through. */
+/** Calls Kibana's API as its pages do: Kibana 9 closes its internal API to others, and elastauth rejects requests from other sites. */
 export async function callKibana(page: Page, path: string, { headers, ...call }: Call = {}) {
   const init = { headers: { 'kbn-xsrf': 'journey', 'x-elastic-internal-origin': 'Kibana', ...headers }, ...call }
   const [status, text] = (await page.evaluate(`(async () => {
@@ -21,12 +21,12 @@ export async function callKibana(page: Page, path: string, { headers, ...call }:
   return { status, text }
 }
 
-/** Who Kibana says that the user is. */
+/** Kibana's description of the current user. */
 export async function whoami(page: Page, headers: Readonly<Record<string, string>> = {}) {
   return callKibana(page, '/internal/security/me', { headers })
 }
 
-/** The page and Kibana's API say who the user is. */
+/** The user menu of the page and Kibana's API both name the user. */
 export async function assertKibanaKnows(page: Page, user: string): Promise<void> {
   await subject(page, 'userMenuButton').waitFor()
   const { status, text } = await whoami(page)
@@ -39,7 +39,7 @@ export async function assertKibanaKnows(page: Page, user: string): Promise<void>
     .waitFor()
 }
 
-/** Sends a request to Elasticsearch through Kibana, which is a POST that elastauth forwards. */
+/** Sends a request to Elasticsearch through Kibana: elastauth forwards the POST of the console. */
 export async function runInDevTools(page: Page, url: string, user: string): Promise<void> {
   await page.goto(`${url}/app/dev_tools#/console`)
   const input = subject(page, 'consoleMonacoEditor').locator('textarea').first()
@@ -72,7 +72,7 @@ async function sendFromConsole(page: Page, input: Locator, request: string): Pro
   throw new Error('the console does not send the request')
 }
 
-/** Shows the documents of the index, with a data view that the first user with the right to do so creates. */
+/** Opens the documents of the index in Discover, with a data view that the journey of the first user creates. */
 export async function readInDiscover(page: Page, url: string, { index, text }: { index: string; text: string }) {
   const views = '/api/data_views/data_view'
   if ((await callKibana(page, `${views}/${dataView}`)).status === 404) {
@@ -91,11 +91,11 @@ export async function signOut(page: Page, signedOut: string): Promise<void> {
   await page.locator(signedOut).waitFor()
 }
 
-/** A page of Kibana leads to the sign-in, not into Kibana. */
-export async function openSignedOut(page: Page, url: string, asksFor: string): Promise<void> {
+/** A page of Kibana leads to the sign-in page, not into Kibana. */
+export async function openSignedOut(page: Page, url: string, signInPrompt: string): Promise<void> {
   await page.goto(`${url}/app/discover`)
   await page
-    .locator(`${asksFor}, ${selector('userMenuButton')}`)
+    .locator(`${signInPrompt}, ${selector('userMenuButton')}`)
     .first()
     .waitFor()
   assert.equal(await subject(page, 'userMenuButton').count(), 0, 'Kibana opens without a sign-in')

@@ -1,5 +1,5 @@
-// A browser's way through a running installation: sign in, Dev Tools, Discover, sign out, with made-up credentials at each stage.
-// CONTRIBUTING.md says how to start it; a failure leaves a screenshot and a trace in --output, and the exit code is 1.
+// Sends a browser through a running installation: sign in, Dev Tools, Discover, sign out, with forged credentials at each stage.
+// CONTRIBUTING.md says how to run it. After a failure, --output has a screenshot and a trace, and the exit code is 1.
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,14 +10,14 @@ import { signIn, signInPages } from './sign-in.ts'
 import { createClient, trustedKeyOf } from './trust.ts'
 
 const usage = `usage: JOURNEY_PASSWORD=… node test/journeys/main.ts --url https://kibana.example.com
-  --sign-in ${Object.keys(signInPages).join('|')}   whose sign-in page it is
+  --sign-in ${Object.keys(signInPages).join('|')}   the product with the sign-in page, or elastauth's form
   --login NAME        what the user types as the username
-  --user NAME         the user's name in Elasticsearch; by default that of --login
+  --user NAME         the username in Elasticsearch; by default that of --login
   --index NAME        an index that the user may read
   --text TEXT         a text in one of its documents
-  --sign-in-url URL   the origin of the sign-in page, if it is not that of --url
-  --ca FILE           the certificate authority of both, if the system does not trust it
-  --output DIRECTORY  where a failure leaves failure.png and trace.zip; by default ./journey`
+  --sign-in-url URL   the address of the sign-in page, if its origin is not that of --url
+  --ca FILE           the CA certificate of both, if the system does not trust it
+  --output DIRECTORY  for failure.png and trace.zip after a failure; by default ./journey`
 
 const { values } = parseArgs({
   options: {
@@ -43,7 +43,7 @@ const url = new URL(givenUrl).origin
 const user = values.user ?? login
 const ca = values.ca === undefined ? undefined : readFileSync(values.ca, 'utf8')
 
-// Chromium knows no --ca: it accepts the keys of those certificates that the authority has signed, and no other.
+// Chromium has no option for a CA. It gets the public keys of the servers whose certificates this CA has issued, and accepts those.
 const origins = new Set([url, new URL(values['sign-in-url'] ?? url).origin])
 const keys = ca === undefined ? [] : await Promise.all([...origins].map((origin) => trustedKeyOf(origin, ca)))
 const browser = await startBrowser({
@@ -64,16 +64,16 @@ async function step<T>(name: string, run: () => Promise<T>): Promise<T> {
 }
 
 try {
-  await step('made-up credentials are rejected without a session', () => assertForgeriesRejected(client))
+  await step('forged credentials are rejected without a session', () => assertForgeriesRejected(client))
   await step(`${user} signs in`, () => signIn(page, form, { url, login, password }))
   await step(`Kibana knows ${user}`, () => assertKibanaKnows(page, user))
-  await step('made-up credentials change nothing in a session', () => assertForgeriesChangeNothing(page, user))
+  await step('forged credentials change nothing in a session', () => assertForgeriesChangeNothing(page, user))
   await step(`Dev Tools sends requests as ${user}`, () => runInDevTools(page, url, user))
   await step(`Discover shows the data of ${index}`, () => readInDiscover(page, url, { index, text }))
   const before = await cookies()
   await step(`${user} signs out`, () => signOut(page, form.signedOut))
-  await step('the cookies of the session are useless after the sign-out', () => assertSessionOver(client, before))
-  await step('Kibana asks for a sign-in again', () => openSignedOut(page, url, form.asksFor))
+  await step('the cookies of the session no longer work after the sign-out', () => assertSessionOver(client, before))
+  await step('Kibana asks for a sign-in again', () => openSignedOut(page, url, form.signInPrompt))
 } catch (error) {
   process.exitCode = 1
   console.error(`failed: ${current}: ${error instanceof Error ? error.message : error}`)

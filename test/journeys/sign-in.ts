@@ -9,8 +9,8 @@ export type SignInPage = Readonly<{
   submit: string
   /** Says why a sign-in has failed. */
   alert: string
-  /** What a user without a session sees who opens Kibana. */
-  asksFor: string
+  /** What a user without a session sees instead of Kibana. */
+  signInPrompt: string
   /** What users see when they have signed out. */
   signedOut: string
 }>
@@ -20,7 +20,7 @@ const ownForm = {
   password: 'input[name=password]',
   submit: 'main form button',
   alert: '#alert',
-  asksFor: 'input[name=username]',
+  signInPrompt: 'input[name=username]',
   signedOut: 'h1:text-is("You are signed out")',
 }
 
@@ -31,7 +31,7 @@ export const signInPages: Readonly<Record<string, SignInPage>> = {
     password: '#password-textfield',
     submit: '#sign-in-button',
     alert: '.notification',
-    asksFor: '#username-textfield',
+    signInPrompt: '#username-textfield',
     signedOut: '#username-textfield',
   },
   // dexidp/dex: web/templates/password.html
@@ -41,7 +41,7 @@ export const signInPages: Readonly<Record<string, SignInPage>> = {
     password: '#password',
     submit: '#submit-login',
     alert: '#login-error',
-    asksFor: ownForm.asksFor,
+    signInPrompt: ownForm.signInPrompt,
     signedOut: ownForm.signedOut,
   },
   // keycloak/keycloak: themes/src/main/resources/theme/keycloak.v2/login/login.ftl
@@ -50,7 +50,7 @@ export const signInPages: Readonly<Record<string, SignInPage>> = {
     password: '#password',
     submit: '#kc-login',
     alert: '[id^=input-error]',
-    asksFor: '#kc-login',
+    signInPrompt: '#kc-login',
     signedOut: ownForm.signedOut,
   },
   // src/endpoints/html/sign-in.ts, sign-out.ts
@@ -59,7 +59,7 @@ export const signInPages: Readonly<Record<string, SignInPage>> = {
 
 type Person = Readonly<{ url: string; login: string; password: string }>
 
-/** Opens Kibana, which leads to the sign-in page, and back. */
+/** Opens Kibana, signs in on the page that this leads to, and waits until Kibana opens. */
 export async function signIn(page: Page, form: SignInPage, { url, login, password }: Person): Promise<void> {
   await page.goto(`${url}/app/discover`)
   if (form.link !== undefined) await page.locator(form.link).click()
@@ -70,6 +70,6 @@ export async function signIn(page: Page, form: SignInPage, { url, login, passwor
   const rejected = alert.waitFor().then(async () => {
     throw new Error(`the sign-in page says: ${await alert.innerText()}`)
   })
-  rejected.catch(() => {}) // after a sign-in, it ends with the page
+  rejected.catch(() => {}) // after a successful sign-in, it rejects when the page closes
   await Promise.race([page.waitForURL(`${url}/app/**`, { waitUntil: 'commit' }), rejected])
 }

@@ -6,12 +6,12 @@ import { connect } from 'node:tls'
 import { Agent, request } from 'undici'
 
 export type Client = Readonly<{
-  /** @returns the status, also of a redirect */
+  /** Follows no redirects. @returns the status */
   get: (path: string, headers: Readonly<Record<string, string>>) => Promise<number>
   close: () => Promise<void>
 }>
 
-/** A client without cookies of its own, which trusts this authority instead of the system's. */
+/** A client that keeps no cookies, and trusts this CA instead of the system's. */
 export function createClient(origin: string, ca: string | undefined): Client {
   const dispatcher = new Agent({ connect: { lookup, ...(ca !== undefined && { ca }) } })
   return Object.freeze({
@@ -27,7 +27,7 @@ export function createClient(origin: string, ca: string | undefined): Client {
   })
 }
 
-/** The SHA-256 of the public key of the origin's certificate, which the authority must have issued for this name. */
+/** The SHA-256 of the public key of the origin's certificate. Rejects if the CA has not issued the certificate for this name. */
 export async function trustedKeyOf(origin: string, ca: string): Promise<string> {
   const { hostname, port } = new URL(origin)
   const socket = connect({ host: hostname, port: Number(port || 443), servername: hostname, ca, lookup })
@@ -37,7 +37,7 @@ export async function trustedKeyOf(origin: string, ca: string): Promise<string> 
   return hash('sha256', publicKey.export({ type: 'spki', format: 'der' }), 'base64')
 }
 
-/** Names below localhost are this machine (RFC 6761, section 6.3), which browsers know and not every resolver. */
+/** Names below localhost are this machine (RFC 6761, section 6.3). Browsers resolve them, but not every resolver does. */
 const lookup: LookupFunction = (name, options, callback) => {
   const isLocal = name.endsWith('.localhost')
   lookUp(isLocal ? '127.0.0.1' : name, options, callback)

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { skipBecause } from './skip.ts'
 
 /** The name is chromium in Debian's package, and chromium-browser or google-chrome in others. */
 const executableNames = ['chromium', 'chromium-browser', 'google-chrome']
@@ -7,9 +8,7 @@ const executableNames = ['chromium', 'chromium-browser', 'google-chrome']
 /** The reason to skip tests that need Chromium, or false. Throws if Chromium is missing and REQUIRE_CHROMIUM=1. */
 export function skipWithoutChromium(): string | false {
   if (findChromium() !== undefined) return false
-  if (process.env.REQUIRE_CHROMIUM === '1') throw new Error('REQUIRE_CHROMIUM=1, but there is no chromium on the PATH')
-  console.error('\nSKIPPED: there is no chromium on the PATH. REQUIRE_CHROMIUM=1 makes this a failure.\n')
-  return 'no chromium on the PATH'
+  return skipBecause('no chromium on the PATH', 'REQUIRE_CHROMIUM')
 }
 
 /** Long, because Chromium is slow on a busy machine. */

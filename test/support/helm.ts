@@ -2,11 +2,12 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
+import { skipBecause } from './skip.ts'
 
 const root = join(import.meta.dirname, '../..')
 export const chart = join(root, 'deploy/helm/elastauth')
 
-/** Where scripts/check-kubernetes.sh builds it; otherwise the one on the PATH. */
+/** The Helm that scripts/check-kubernetes.sh builds; otherwise the one on the PATH. */
 const built = join(root, '.cache/helm-v3.22.0/helm')
 const helm = existsSync(built) ? built : 'helm'
 
@@ -24,13 +25,10 @@ export type ChartOptions = Readonly<{
 /** The reason to skip tests that need Helm, or false. Throws if Helm is missing and REQUIRE_HELM=1. */
 export function skipWithoutHelm(): string | false {
   if (spawnSync(helm, ['version']).error === undefined) return false
-  const reason = 'no helm on the PATH, and none built by scripts/check-kubernetes.sh'
-  if (process.env.REQUIRE_HELM === '1') throw new Error(`REQUIRE_HELM=1, but there is ${reason}`)
-  console.error(`\nSKIPPED: there is ${reason}. REQUIRE_HELM=1 makes this a failure.\n`)
-  return reason
+  return skipBecause('no helm on the PATH, and none built by scripts/check-kubernetes.sh', 'REQUIRE_HELM')
 }
 
-/** Runs Helm. The output is that of both streams. */
+/** Runs Helm. `output` is standard output, then standard error. */
 export function runHelm(args: readonly string[], input = ''): Readonly<{ code: number | null; output: string }> {
   const { status, stdout, stderr } = spawnSync(helm, args, { input, encoding: 'utf8' })
   return { code: status, output: `${stdout}${stderr}` }

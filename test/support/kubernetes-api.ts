@@ -3,11 +3,11 @@ import type { KubernetesObject } from './helm.ts'
 
 export type KubernetesApi = Readonly<{
   server: Server
-  /** Adds an object, and tells those who watch its kind. */
+  /** Adds an object, and sends it to the watches of its kind. */
   add: (object: KubernetesObject) => void
 }>
 
-/** What Traefik reads; the names of all other kinds are not known here. */
+/** The kinds that Traefik reads, by their names in URLs. */
 const kinds: Readonly<Record<string, string>> = {
   ...{ backendtlspolicies: 'BackendTLSPolicy', configmaps: 'ConfigMap', endpointslices: 'EndpointSlice' },
   ...{ gatewayclasses: 'GatewayClass', gateways: 'Gateway', grpcroutes: 'GRPCRoute', httproutes: 'HTTPRoute' },
@@ -19,7 +19,7 @@ const kinds: Readonly<Record<string, string>> = {
   traefikservices: 'TraefikService',
 }
 
-/** An API server that lists and watches these objects, and accepts every write without an effect. */
+/** An API server that lists these objects and serves watches of them. It accepts every write, and ignores it. */
 export function createKubernetesApi(initialObjects: readonly KubernetesObject[]): KubernetesApi {
   const objects: KubernetesObject[] = []
   const watches = new Map<ServerResponse, string>()
@@ -34,7 +34,7 @@ export function createKubernetesApi(initialObjects: readonly KubernetesObject[])
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url!, 'http://localhost')
     response.setHeader('Content-Type', 'application/json')
-    const [, kind = '', apiVersion = ''] = readTarget(pathname)
+    const { kind, apiVersion } = readTarget(pathname)
     if (request.method !== 'GET' || kind === '') return void request.resume().on('end', () => response.end('{}'))
     const items = objects.filter((object) => kindOf(object) === `${apiVersion}/${kind}`)
     const metadata = { resourceVersion: String(objects.length) }
@@ -54,9 +54,9 @@ export function createKubernetesApi(initialObjects: readonly KubernetesObject[])
 }
 
 /** `/apis/traefik.io/v1alpha1/middlewares` → Middleware, traefik.io/v1alpha1 */
-function readTarget(path: string): string[] {
+function readTarget(path: string): { kind: string; apiVersion: string } {
   const [, apiVersion = '', resource = ''] = /^\/apis?\/(v1|[^/]+\/[^/]+)\/(?:.+\/)?(\w+)$/.exec(path) ?? []
-  return ['', kinds[resource] ?? '', apiVersion]
+  return { kind: kinds[resource] ?? '', apiVersion }
 }
 
 function kindOf({ apiVersion, kind }: KubernetesObject): string {

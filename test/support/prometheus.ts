@@ -1,10 +1,11 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findFreePort } from './port.ts'
+import { skipWithoutPrograms } from './skip.ts'
 
 export type Series = Readonly<{ metric: Readonly<Record<string, string>>; value: number }>
 export type Alert = Readonly<{ name: string; state: string; labels: Readonly<Record<string, string>>; error: string }>
@@ -19,19 +20,10 @@ export type Prometheus = Readonly<{
 
 /** The reason to skip tests that need Prometheus and promtool, or false. Throws if one is missing and REQUIRE_PROMETHEUS=1. */
 export function skipWithoutPrometheus(): string | false {
-  try {
-    for (const program of ['prometheus', 'promtool']) execFileSync(program, ['--version'], { stdio: 'ignore' })
-    return false
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    const reason = 'no prometheus and promtool on the PATH'
-    if (process.env.REQUIRE_PROMETHEUS === '1') throw new Error(`REQUIRE_PROMETHEUS=1, but there is ${reason}`)
-    console.error(`\nSKIPPED: there is ${reason}. REQUIRE_PROMETHEUS=1 makes this a failure.\n`)
-    return reason
-  }
+  return skipWithoutPrograms(['prometheus', 'promtool'], 'REQUIRE_PROMETHEUS')
 }
 
-/** Runs promtool. The output is that of both streams. */
+/** Runs promtool. `output` is standard output, then standard error. */
 export function runPromtool(args: readonly string[], input = ''): Readonly<{ code: number | null; output: string }> {
   const { status, stdout, stderr } = spawnSync('promtool', args, { input, encoding: 'utf8' })
   return { code: status, output: `${stdout}${stderr}` }

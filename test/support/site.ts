@@ -1,22 +1,18 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
+import { skipBecause } from './skip.ts'
 import { startUpstream } from './upstream.ts'
 
 export const siteDirectory = join(import.meta.dirname, '../../site')
 const output = join(siteDirectory, 'dist')
 
-/** What the pages of the built site are below, as in site/.vitepress/config.ts. */
+/** The path that all pages are below, as in site/.vitepress/config.ts. */
 export const base = `${process.env.DOCS_BASE ?? ''}/`
 
 /** The reason to skip tests that need the built documentation site, or false. Throws if it is missing and REQUIRE_SITE=1. */
 export function skipWithoutSite(): string | false {
   if (existsSync(join(output, '404.html'))) return false
-  if (process.env.REQUIRE_SITE === '1')
-    throw new Error('REQUIRE_SITE=1, but site/dist is missing: run npm run docs:site')
-  console.error(
-    '\nSKIPPED: the documentation site is not built (npm run docs:site). REQUIRE_SITE=1 makes this a failure.\n',
-  )
-  return 'the documentation site is not built'
+  return skipBecause('no site/dist, which npm run docs:site builds', 'REQUIRE_SITE')
 }
 
 /** The HTML of each page by its path on the site. */
@@ -45,7 +41,7 @@ const contentTypes: Readonly<Record<string, string>> = {
   '.woff2': 'font/woff2',
 }
 
-/** Serves the site as GitHub Pages does: docs/oidc.html is /docs/oidc, and 404.html is the response to an unknown path. @returns its address */
+/** Serves the site as GitHub Pages does: docs/oidc.html is /docs/oidc, and an unknown path gets 404.html. @returns its URL */
 export async function startSite(): Promise<string> {
   const { url } = await startUpstream((request, response) => {
     const { pathname } = new URL(request.url!, 'http://site')

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { isOnPath } from '../../support/skip.ts'
 
 /** Debian installs daemons in sbin, which is not on every user's PATH. */
 export const searchPath = `${process.env.PATH}:/usr/local/sbin:/usr/sbin`
@@ -12,13 +12,9 @@ export function skipWithout({
   program,
   isOptional = false,
 }: Readonly<{ name: string; program: string; isOptional?: boolean }>): string | false {
-  try {
-    execFileSync('/bin/sh', ['-c', 'command -v "$0"', program], { stdio: 'ignore', env: { PATH: searchPath } })
-    return false
-  } catch {
-    const reason = `no ${program} on the PATH`
-    if (process.env.REQUIRE_PROXIES === '1' && !isOptional) throw new Error(`REQUIRE_PROXIES=1, but there is ${reason}`)
-    console.error(`\nSKIPPED: the tests behind ${name}: ${reason}.\n`)
-    return reason
-  }
+  if (isOnPath(program, searchPath)) return false
+  const reason = `no ${program} on the PATH`
+  if (process.env.REQUIRE_PROXIES === '1' && !isOptional) throw new Error(`REQUIRE_PROXIES=1, but there is ${reason}`)
+  console.error(`\nSKIPPED: the tests behind ${name}: ${reason}.\n`)
+  return reason
 }

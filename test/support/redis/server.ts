@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis, type RedisOptions } from 'ioredis'
 import { findFreePort, isListening } from '../port.ts'
+import { skipWithoutPrograms } from '../skip.ts'
 import type { RedisTls } from './tls.ts'
 
 export type RedisServer = Readonly<{
@@ -37,15 +38,7 @@ export type ServerOptions = Readonly<{
 
 /** The reason to skip tests that need redis-server, or false. Throws if redis-server is missing and REQUIRE_REDIS=1. */
 export function skipWithoutRedis(): string | false {
-  try {
-    execFileSync('redis-server', ['--version'], { stdio: 'ignore' })
-    return false
-  } catch (error) {
-    if (process.env.REQUIRE_REDIS === '1') throw new Error('REQUIRE_REDIS=1, but there is no redis-server on the PATH')
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    console.error('\nSKIPPED: there is no redis-server on the PATH. REQUIRE_REDIS=1 makes this a failure.\n')
-    return 'no redis-server on the PATH'
-  }
+  return skipWithoutPrograms(['redis-server'], 'REQUIRE_REDIS')
 }
 
 /** Starts a redis-server on a free port of 127.0.0.1, with a temporary directory. */

@@ -3,18 +3,18 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { text } from 'node:stream/consumers'
 
 export type Authelia = Readonly<{
-  /** The domain of the cookie: the portal is below it, at the port of the proxy. */
+  /** The domain of the cookie. The portal is `auth.DOMAIN`, at the port of the proxy. */
   domain: string
   /** By username. */
   passwords: Readonly<Record<string, string>>
   groups: string
-  /** Whether the sign-out forgets to end the session, which a journey has to notice. */
+  /** Whether a session outlives the sign-out: a fault that a journey has to detect. */
   keepsSessions?: boolean
 }>
 
 /**
- * Authelia's portal and its forward-auth endpoint, as its pages and its own tests describe them: scripts sign in with
- * `/api/firstfactor`, and `/logout` is a page that ends the session with `/api/logout`.
+ * Authelia's portal and its forward-auth endpoint, after Authelia's own pages and tests: scripts sign in with `/api/firstfactor`,
+ * and `/logout` is a page that ends the session with `/api/logout`.
  */
 export function createAuthelia({ domain, passwords, groups, keepsSessions = false }: Authelia): RequestListener {
   const sessions = new Map<string, string>()

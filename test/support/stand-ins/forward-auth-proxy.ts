@@ -2,17 +2,17 @@ import { type IncomingHttpHeaders, type IncomingMessage, type RequestListener, r
 import type { Address } from '../../integration/interop/listen.ts'
 
 export type Backends = Readonly<{
-  /** Authelia's portal is `auth` below it. */
+  /** Authelia's portal is `auth.DOMAIN`. */
   domain: string
   authelia: Address
   elastauth: Address
   kibana: Address
   proxySecret: string
-  /** Which clients may say who they are, which a journey has to notice. */
+  /** Whose identity headers the proxy accepts: any but `no client` is a fault that a journey has to detect. */
   trusts?: 'no client' | 'every client' | 'users'
 }>
 
-/** The order of Traefik's middlewares in examples/traefik-authelia: Authelia, elastauth, then Kibana. */
+/** Sends requests to Authelia, elastauth and Kibana in the order of examples/traefik-authelia. */
 export function createForwardAuthProxy(backends: Backends): RequestListener {
   const { domain, authelia, kibana } = backends
   return async (incoming, response) => {

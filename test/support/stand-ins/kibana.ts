@@ -8,8 +8,8 @@ export const document = { index: 'journey', text: 'hello from the journey' }
 const version = '9.5.3'
 
 /**
- * The parts of Kibana that a journey uses, by the same names: an upstream that knows a user by the credential of the request.
- * It cannot show that a journey works with the real Kibana, but that a journey notices what goes wrong.
+ * The parts of Kibana that a journey uses, with the same names of elements and endpoints. The user is that of the request's credential.
+ * Tests with it do not show that a journey works with the real Kibana, but that a journey detects faults.
  */
 export function createKibana(): RequestListener {
   const dataViews = new Set<string>()
