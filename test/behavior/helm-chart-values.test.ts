@@ -289,6 +289,27 @@ function rejected(): [description: string, values: object, message: RegExp][] {
       { config: { 'proxy.enabled': true } },
       /config: write proxy\.enabled as nested keys, without dots/,
     ],
+    [
+      'a value where the configuration has a map',
+      { config: { proxy: true } },
+      /at '\/config\/proxy': got boolean, want/,
+    ],
+    [
+      'a text where the configuration has a list',
+      { config: { auth_providers: 'oidc' } },
+      /auth_providers': got string, want/,
+    ],
+    [
+      'a map instead of a list of routes',
+      { config: { proxy: { routes: {} } } },
+      /at '\/config\/proxy\/routes': got object, want/,
+    ],
+    ['a route that is not a map', { config: { proxy: { routes: ['a'] } } }, /routes\/0': got string, want object/],
+    [
+      'a text instead of the headers of a route',
+      { config: { proxy: { routes: [{ headers: 'a' }] } } },
+      /headers': got string, want/,
+    ],
     ['an address to listen on', { config: { listen: ':80' } }, /config\.listen is set by the chart: remove it/],
     [
       'metrics in the configuration',
