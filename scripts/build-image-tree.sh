@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Creates the content of the image: the program, which contains its dependencies, the list of these (SBOM), and its command.
+# Creates the content of the image: the program, which contains its dependencies, their list (SBOM), and the command `elastauth`.
 #   scripts/build-image-tree.sh TARGET
 # The Dockerfile runs this, and so does CI without Docker. It does not change the checkout.
 set -euo pipefail

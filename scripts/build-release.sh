@@ -22,7 +22,7 @@ mkdir "$output/npm"
 npm pack --silent --pack-destination "$output/npm"
 package=$output/npm/elastauth-$version.tgz
 PACKAGE=$package node --test --test-reporter=spec test/integration/package.test.ts
-tags=$( (git tag || true) | scripts/release-tags.sh "$version") # without the history, as if there were no other release
+tags=$( (git tag || true) | scripts/release-tags.sh "$version") # without tags, as if this were the first release
 npm publish --dry-run --silent --tag "$(sed -n 's/^npm=//p' <<<"$tags")" "$package"
 
 step 'What the image contains'
@@ -30,7 +30,7 @@ scripts/build-image-tree.sh "$scratch/app"
 scripts/check-image-tree.sh "$scratch/app"
 cp "$scratch/app/sbom.cdx.json" "$output/elastauth-$version.cdx.json"
 
-step 'Two builds, in two folders, have the same result'
+step 'Reproducibility: two builds in two folders have the same result'
 tar -xzf "$package" -C "$scratch"
 for part in dist package.json config/elastauth.example.yml CHANGELOG.md LICENSE; do
   diff -r "$scratch/package/$part" "$scratch/app/$part"

@@ -1,7 +1,7 @@
 /**
- * Validates custom resources against their definitions, and rejects unknown fields, which Kubernetes drops.
+ * Validates custom resources against their definitions, and rejects unknown fields, which Kubernetes would drop.
  *   node scripts/check-custom-resources.ts OBJECTS DEFINITIONS…
- * The validation rules in CEL are not checked.
+ * It does not check validation rules in CEL.
  */
 import { readFileSync } from 'node:fs'
 import { Ajv, type ValidateFunction } from 'ajv'
@@ -35,7 +35,8 @@ for (const object of read<KubernetesObject>(objectsFile)) {
   for (const { instancePath, message, params } of validate.errors ?? [])
     console.error(`${object.kind} ${object.metadata.name}: ${instancePath} ${message} ${JSON.stringify(params)}`)
 }
-if (process.exitCode === undefined && checked.length > 0) console.log(`  and ${checked.join(', ')}`)
+if (process.exitCode === undefined && checked.length > 0)
+  console.log(`Valid custom resources: ${checked.join(', ')}`)
 
 function listSchemas({ spec }: Definition): [kind: string, schema: Schema][] {
   return spec.versions.map(({ name, schema }) => [`${spec.group}/${name}/${spec.names.kind}`, schema.openAPIV3Schema])
@@ -47,7 +48,7 @@ function compile(schema: Schema): ValidateFunction {
   return known
 }
 
-/** A structural schema of Kubernetes as JSON Schema. */
+/** Converts a structural schema of Kubernetes to JSON Schema. */
 function toJsonSchema(schema: Schema): Schema {
   const converted = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, convert(key, value)]))
   if (schema['x-kubernetes-int-or-string']) return { ...converted, type: ['integer', 'string'] }
@@ -60,7 +61,7 @@ function convert(key: string, value: unknown): unknown {
     return Object.fromEntries(Object.entries(value as Schema).map(([name, one]) => [name, toJsonSchema(one as Schema)]))
   if (key === 'items' || (key === 'additionalProperties' && typeof value === 'object'))
     return toJsonSchema(value as Schema)
-  // Go's regular expressions have flags. Without them the check is only stricter.
+  // Go's flag for any case, which JavaScript does not have here. Without it, the check is only stricter.
   if (key === 'pattern') return (value as string).replace('(?i)', '')
   return value
 }

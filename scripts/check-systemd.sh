@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Rates the systemd unit of a package, then follows docs/operations.md#systemd in a container with a systemd of its own
-# (systemd-nspawn) and this machine's files, none of which change.
+# Rates the systemd unit of a package, then runs the steps of docs/operations.md#systemd in a container (systemd-nspawn) with its own
+# systemd. The container sees this machine's files, and changes none of them.
 #   scripts/check-systemd.sh PACKAGE.tgz
 set -euo pipefail
 
@@ -11,7 +11,7 @@ run_in_container() {
   mkdir "$root" "$place/upper" "$place/work"
   mount -t overlay -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" overlay "$root" || exit "$not_possible"
 
-  # nothing of this machine starts, and nothing is waited for
+  # no service of this machine starts, and no mount is waited for
   rm -rf "$root"/etc/systemd/system/*.{wants,requires,service} "$root/etc/elastauth"
   : >"$root/etc/fstab"
   # as `npm install --global` does
@@ -48,7 +48,7 @@ test "$(wc -l <facts)" -eq 3
 systemctl stop elastauth
 test "$(systemctl show -P Result elastauth) $(systemctl show -P NRestarts elastauth)" = 'success 0'
 
-# the changes for a low port and the audit log
+# the documented changes for a low port and the audit log
 mkdir /etc/systemd/system/elastauth.service.d
 (echo '[Service]'; cat documented.conf) >/etc/systemd/system/elastauth.service.d/override.conf
 address=127.0.0.1:80
@@ -73,7 +73,7 @@ UNIT
     --console=pipe systemd.unit=steps.service >"$place/nspawn.log" 2>&1 </dev/null || true
   [ ! -e "$root/steps/passed" ] || return 0
   cat "$place/nspawn.log" >&2
-  cat "$root/steps/log" >&2 || exit "$not_possible" # systemd did not start
+  cat "$root/steps/log" >&2 || exit "$not_possible" # the systemd of the container did not start
   exit 1
 }
 
@@ -103,7 +103,7 @@ if [ "$code" -eq 0 ]; then
   "${as_root[@]}" unshare --mount "$PWD/scripts/check-systemd.sh" --in-namespace "$package" "$(node -p process.execPath)" "$scratch" || code=$?
 fi
 case $code in
-  0) echo 'A systemd runs the unit after the steps of docs/operations.md#systemd: it responds, reloads and stops, also with a low port.' ;;
-  "$not_possible") echo 'The unit was not run: that needs systemd-nspawn, and root with the right to mount.' ;;
+  0) echo 'The unit runs as docs/operations.md#systemd describes: elastauth responds, reloads and stops, also with a port below 1024.' ;;
+  "$not_possible") echo 'The unit was rated, but not run: that needs systemd-nspawn, and root with the right to mount.' ;;
   *) exit "$code" ;;
 esac

@@ -1,6 +1,6 @@
 /**
- * Checks that all files of a release have one version: `node scripts/check-versions.ts [TAG]`. Without a tag, as in CI, the
- * release may lack its date and `repository`.
+ * Checks that all files of a release have the same version: `node scripts/check-versions.ts [TAG]`. Without a tag, as in CI, the
+ * date of the release and `repository` may be missing.
  */
 
 import { readFileSync } from 'node:fs'

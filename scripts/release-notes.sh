@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Prints the section of a version in CHANGELOG.md, without its heading: the notes of a release. The section has to have a part
+# Prints the release notes of a version: its section in CHANGELOG.md, without the heading. The section must have a part
 # "Breaking changes", with the text "None." if there are none, so that none is forgotten.
 #   scripts/release-notes.sh 1.0.0-rc.1
-# In a GitHub workflow, links to files become absolute. Wrapped lines are joined, because a release shows each line break.
+# In a GitHub workflow, links to files become absolute. Wrapped lines are joined, because GitHub shows each line break of the notes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

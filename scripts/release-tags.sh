@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Prints the tags of a version in the registries, as outputs of a step in release.yml.
+# Prints the tags that a version gets in the registries, as outputs of a step in release.yml.
 #   git tag | scripts/release-tags.sh 1.0.0-rc.1
-# A pre-release moves no tag that others follow: npm's `latest`, and `1.0` and `latest` of the image. Neither does a fix of an older
-# version move those of a newer one. Standard input has the tags of the repository.
+# A pre-release moves no tag that users follow: npm's `latest`, and `1.0` and `latest` of the image. A fix for an older version does not
+# move the tags of a newer one. Standard input has the tags of the repository.
 set -euo pipefail
 
 version=${1:?usage: git tag | release-tags.sh VERSION}

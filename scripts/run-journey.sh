@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts an example with Docker Compose, sends a browser through it, and removes it. For CI, and by hand.
-#   scripts/run-journey.sh EXAMPLE [DIRECTORY]     a failure leaves in DIRECTORY a screenshot, a trace and what was logged
-# ELASTIC_VERSION is the version of Elasticsearch and Kibana. KEEP=1 leaves the example running, as does one that runs already.
+#   scripts/run-journey.sh EXAMPLE [DIRECTORY]     after a failure, DIRECTORY has a screenshot, a trace and the logs
+# ELASTIC_VERSION is the version of Elasticsearch and Kibana. With KEEP=1, or if the example was already running, it keeps running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,7 @@ cleanup() {
   code=$?
   if [ "$code" -ne 0 ]; then
     mkdir -p "$output"
-    # No service logs a password or a key. The trace has the user's password, which setup.sh has generated for this run only.
+    # No service logs a password or a key. The trace contains the user's password, which is only for this example.
     compose logs --no-color --timestamps >"$output/compose.log" 2>&1 || true
     compose ps --all >"$output/compose-ps.txt" 2>&1 || true
     echo "run-journey.sh: $example failed; see $output" >&2
@@ -36,13 +36,13 @@ trust_authority_of() {
   ca=(--ca "$scratch/ca.crt")
 }
 
-# secret SERVICE FILE: images without a shell have no cat either
+# secret SERVICE FILE: with `cp`, because an image without a shell has no `cat`
 secret() {
   compose cp "$1:/secrets/$2" "$scratch/$1-$2" >/dev/null 2>&1
   cat "$scratch/$1-$2"
 }
 
-# add_document: with the password of elastic, which stays in the container
+# add_document: as elastic, whose password stays in the container
 add_document() {
   # shellcheck disable=SC2016 # the shell in the container expands it
   compose exec -T elasticsearch bash -c '
@@ -73,7 +73,7 @@ case $example in
     trust_authority_of elastauth
     add_document
     journey dex alice@example.com alice "$(secret dex alice)" --sign-in-url https://id.elastauth.localhost:5556
-    # carol may only read: her Discover uses the data view that alice's has created.
+    # carol may only read: Discover opens the data view that alice's journey has created.
     journey form carol carol "$(secret elastauth carol)"
     ;;
   keycloak-proxy)
@@ -82,7 +82,7 @@ case $example in
     journey keycloak alice alice "$(secret keycloak alice)" --sign-in-url https://id.elastauth.localhost:8444
     ;;
   local-dev)
-    # Every client is the developer, who may write; then alice and bob sign in, each with their name as the password.
+    # At first, every client is the developer, who may write. Then alice and bob sign in, each with their name as the password.
     curl --silent --show-error --fail --output /dev/null --request PUT --header 'Content-Type: application/json' \
       --data "{\"message\":\"$text\"}" "http://localhost:5000/$index/_doc/1?refresh=true"
     CONFIG=sign-in compose up --detach --wait
@@ -91,7 +91,7 @@ case $example in
     journey form bob bob bob
     ;;
   *)
-    echo "run-journey.sh: how do users sign in at $example?" >&2
+    echo "run-journey.sh: there is no journey for $example: add one that says how users sign in" >&2
     exit 1
     ;;
 esac
