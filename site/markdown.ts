@@ -21,12 +21,12 @@ type MarkdownIt = {
   render: (markdown: string, env: Environment) => string
 }
 
-/** The content of a table's cell that gets room for text. */
+/** The content of a table cell that is text rather than a name: at least nine words. */
 const longText = /(?:\S+ ){8}/
 
 /**
- * Renders the repository's Markdown as the forge does: links between files lead to pages of the site, or to the repository if the file is not
- * a page, and braces are text. Without the address of the repository, such a link is plain text.
+ * Renders the repository's Markdown as GitHub does: braces are text, and links between files lead to pages of the site, or to the repository if
+ * the file is not a page. Without the address of the repository, a link of the second kind becomes plain text.
  */
 export function extendMarkdown(
   md: MarkdownIt,
@@ -38,7 +38,7 @@ export function extendMarkdown(
     addRowAnchors(tokens)
     const file = relative(options.root, env.realPath ?? env.path)
     for (const [index, token] of tokens.entries()) {
-      // VitePress makes only fenced blocks scroll.
+      // VitePress lets only fenced blocks scroll.
       if (token.type === 'code_block') token.type = 'fence'
       if (token.type === 'td_open' && longText.test(tokens[index + 1]!.content)) token.attrSet('class', 'text')
       if (token.children !== null)
@@ -63,14 +63,14 @@ export function toAnchor(heading: string): string {
     .replaceAll(' ', '-')
 }
 
-/** Removes paragraphs that are an HTML comment, such as the one that says that a page is generated. */
+/** Removes paragraphs that are an HTML comment, such as the mark of a generated page. */
 function removeComments(tokens: Token[]): void {
   for (let i = tokens.length - 1; i > 0; i--) {
     if (tokens[i]!.type === 'inline' && /^<!--.*-->$/s.test(tokens[i]!.content)) tokens.splice(i - 1, 3)
   }
 }
 
-/** Gives the rows of a reference, which begin with a name in code, that name as their anchor, so that the search leads to them. */
+/** Gives each row that begins with a name in code, as in a reference, the name as its anchor, so that the search leads to the row. */
 function addRowAnchors(tokens: readonly Token[]): void {
   const anchors = new Set(tokens.map((token) => token.attrGet('id')))
   for (const [index, row] of tokens.entries()) {

@@ -1,6 +1,6 @@
 type Section = { anchor: string; titles: string[]; text: string }
 
-/** The sections of a page in the index of the search: one for each heading, and one for each row that has an anchor. */
+/** Splits a page into the sections that the search finds: one for each heading, and one for each row with an anchor. */
 export function splitIntoSections(html: string): Section[] {
   const titles: string[] = []
   const sections: Section[] = []
@@ -32,8 +32,8 @@ function toText(html: string): string {
 }
 
 /**
- * Options of the search, which runs in the browser: VitePress writes the functions into the pages, so they refer to nothing outside. A name such
- * as `proxy_secret`, `oidc.client_id` or `X-Forwarded-For` is one word, which its parts find as well.
+ * Options of the search, which runs in the browser. VitePress writes the functions into the pages, so they must not refer to anything outside
+ * themselves. A name such as `proxy_secret`, `oidc.client_id` or `X-Forwarded-For` is one word, but its parts find it as well.
  */
 export const search = {
   // VitePress omits this function from the pages, because its name begins with an underscore.
@@ -54,7 +54,7 @@ export const search = {
     prefix: (term: string) => term.length > 2,
     weights: { prefix: 0.1, fuzzy: 0.1 },
     fuzzy: (term: string) => (/^[a-z]{5,}$/.test(term) ? 0.2 : false),
-    /** A name leads to the reference, and a plain word rather to text than to a row about a name that contains the word. */
+    /** A name ranks the reference first. A plain word ranks text above rows about names that contain the word. */
     boostDocument(id: string, term: string) {
       const isRow = /#.*[_.]/.test(id)
       if (/[_.]/.test(term)) return isRow && /docs\/(?:configuration|errors)/.test(id) ? 4 : 1

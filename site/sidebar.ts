@@ -7,7 +7,7 @@ export type SidebarGroup = { text: string; items: SidebarItem[] }
 
 /**
  * The sidebar: a group for each table of docs/README.md, with the pages that the table links to. A page in a folder of docs, such as
- * docs/providers/okta.md, is below the page before it in its row.
+ * docs/providers/okta.md, is nested below the page that its row links to before the folder.
  */
 export function readSidebar(root: string): SidebarGroup[] {
   const listed = new Set<string>()
@@ -37,7 +37,7 @@ function readRow(row: string, root: string, listed: Set<string>): SidebarItem[] 
   return items
 }
 
-/** The text of a link with a capital letter, except for a name that is the title of its page: nginx. */
+/** The text of a link, capitalized unless it is the title of its page, such as nginx. */
 function toLabel(text: string, file: string): string {
   const isTitle = readFileSync(file, 'utf8').startsWith(`# ${text}\n`)
   return isTitle ? text : text.charAt(0).toUpperCase() + text.slice(1)

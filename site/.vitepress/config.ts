@@ -9,7 +9,7 @@ import { readSidebar } from '../sidebar.ts'
 
 const { description } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'))
 const root = join(import.meta.dirname, '../..')
-/** The address of the repository, such as https://github.com/owner/name: without it, no page links to the repository. */
+/** The address of the repository, such as https://github.com/owner/name. Without it, no page links to the repository. */
 const repository = process.env.DOCS_REPOSITORY || undefined
 
 export default defineConfig({
@@ -26,10 +26,10 @@ export default defineConfig({
   base: `${process.env.DOCS_BASE ?? ''}/`,
   cleanUrls: true,
   ignoreDeadLinks: 'localhostLinks',
-  // There is no logo. Without this line browsers would ask for /favicon.ico.
+  // An empty icon: otherwise browsers would request /favicon.ico, which does not exist.
   head: [['link', { rel: 'icon', href: 'data:,' }]],
   markdown: {
-    // The pages contain Markdown only, as on the forge: no HTML, no Vue, no attributes in braces, no shortcodes of emoji.
+    // The pages contain Markdown only: no HTML, no Vue, no attributes in braces, no emoji shortcodes.
     html: false,
     attrs: { disable: true },
     theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
@@ -53,7 +53,7 @@ export default defineConfig({
   },
 })
 
-/** Vite would look for Vue in the node_modules of the repository, where the pages are. Node finds it when it renders the pages. */
+/** Lets Node resolve Vue when it renders the pages. Vite would look in the node_modules of the repository, where the pages are. */
 function vueFromSite(): Plugin {
   return {
     name: 'vue-from-site',

@@ -25,8 +25,8 @@ test('the sidebar of the documentation site has the pages about a proxy or a pro
 
 test('a link to a file that is not a page leads to the repository, and is plain text without the address of the repository', () => {
   const href = '../src/main.ts'
-  assert.deepEqual(rewrite(href, 'https://forge.example/owner/name'), [
-    'https://forge.example/owner/name/blob/main/src/main.ts',
+  assert.deepEqual(rewrite(href, 'https://git.example/owner/name'), [
+    'https://git.example/owner/name/blob/main/src/main.ts',
   ])
   assert.deepEqual(rewrite(href, undefined), [])
 })
