@@ -35,8 +35,7 @@ for (const object of read<KubernetesObject>(objectsFile)) {
   for (const { instancePath, message, params } of validate.errors ?? [])
     console.error(`${object.kind} ${object.metadata.name}: ${instancePath} ${message} ${JSON.stringify(params)}`)
 }
-if (process.exitCode === undefined && checked.length > 0)
-  console.log(`Valid custom resources: ${checked.join(', ')}`)
+if (process.exitCode === undefined && checked.length > 0) console.log(`Valid custom resources: ${checked.join(', ')}`)
 
 function listSchemas({ spec }: Definition): [kind: string, schema: Schema][] {
   return spec.versions.map(({ name, schema }) => [`${spec.group}/${name}/${spec.names.kind}`, schema.openAPIV3Schema])

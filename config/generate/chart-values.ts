@@ -6,7 +6,7 @@ const endMark = '<!-- /values -->'
 
 export type ChartValue = Readonly<{ key: string; default: string; description: string }>
 
-/** The README of the Helm chart with its table of the values replaced. */
+/** Returns the README of the Helm chart with a new table of values. */
 export function refreshChartReadme(readme: string, values: string): string {
   const [before = '', rest = ''] = readme.split(startMark)
   const rows = listChartValues(values).map(({ key, default: value, description }) => {
@@ -16,7 +16,7 @@ export function refreshChartReadme(readme: string, values: string): string {
   return `${before}${startMark}${columns}${rows.join('')}${rest.slice(rest.indexOf(endMark))}`
 }
 
-/** The values of a chart with the comments above them, in order. A map whose values have no comments is one value. */
+/** The values of a chart in order, with the comments above them. A map without comments inside is one value. */
 export function listChartValues(text: string): readonly ChartValue[] {
   return listMap(parseDocument(text).contents as YAMLMap<Scalar, unknown>, '')
 }
@@ -25,7 +25,7 @@ function listMap(map: YAMLMap<Scalar, unknown>, prefix: string): ChartValue[] {
   return map.items.flatMap(({ key, value }, index) => {
     const path = `${prefix}${key.value}`
     const comment = key.commentBefore ?? (index === 0 && prefix !== '' ? map.commentBefore : undefined) ?? ''
-    // What is above an empty line is about the file.
+    // A comment above an empty line is about the file.
     const description = comment
       .split('\n\n')
       .at(-1)!

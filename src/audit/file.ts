@@ -84,11 +84,11 @@ export function explainFileError(error: unknown): Readonly<{ problem: string; fi
   return { problem: `cannot be opened (${message})`, fix: fixes[code] ?? otherFix }
 }
 
-const otherFix = 'write the path of a file that elastauth may append to'
+const otherFix = 'set audit.path to a file that elastauth may append to'
 const fixes: Readonly<Record<string, string>> = {
   ENOENT: 'create the directory of the file',
-  EACCES: 'let the user of this process read and write the file, and write into its directory',
-  EROFS: 'write a path on a file system that is not read-only, such as a volume',
+  EACCES: 'let the user of this process read and write the file, and write to its directory',
+  EROFS: 'set audit.path to a file on a writable file system, such as a volume',
 }
 
 /** A pipe that nothing reads yet: writes open it later. */

@@ -8,7 +8,7 @@ import { createDataStreamChecks, type IndexPrivileges } from '../es/data-stream.
 import { asGatewayError } from '../http/errors.ts'
 import { type Check, deadlineOf, type Finding, failure, failureOf, ok, warning } from './check.ts'
 
-/** The checks of the sinks of the audit log, and a function that closes their connections. They write nothing. */
+/** The checks of the audit log's sinks, which write nothing, and a function that closes their connections. */
 export function auditChecks(config: Config): { checks: Check[]; close: () => void } {
   const { path, required, elasticsearch } = config.audit
   const consequence = required ? '; audit.required is true, so requests get 503' : ''
@@ -43,7 +43,7 @@ export function auditChecks(config: Config): { checks: Check[]; close: () => voi
 
 const minFreeBytes = 100 * 1024 * 1024
 
-/** Neither opens nor creates the file: opening a pipe would let its reader see an end. */
+/** Neither opens nor creates the file: the reader of a pipe would see its end when the command closes it. */
 function checkFile(path: string): Finding {
   try {
     const directory = dirname(path)
@@ -63,13 +63,16 @@ function checkRegularFile(path: string, directory: string, stats: Stats | undefi
   else accessSync(path, constants.R_OK | constants.W_OK)
   const { bavail, bsize } = statfsSync(directory)
   if (bavail * bsize < minFreeBytes)
-    return warning(`less than 100 MiB are free for ${path}`, 'free space, or write a path on another file system')
+    return warning(
+      `less than 100 MiB are free for ${path}`,
+      'free disk space, or set audit.path to a file on another file system',
+    )
   if (stats !== undefined && (stats.mode & 0o027) !== 0)
-    return warning(`other accounts may write to ${path}, or all may read it`, `chmod 600 ${path}`)
+    return warning(`${path} can be written by other accounts, or read by all of them`, `chmod 600 ${path}`)
   if (stats !== undefined && !canCreateIn(directory))
     return warning(
       `this account may not create files in ${directory}: after a rotation, the audit log cannot be written`,
-      'let the account write into the directory, or let logrotate create the file (`create`)',
+      'let the account write to the directory, or let logrotate create the file (`create`)',
     )
   const what = stats === undefined ? 'can be created' : 'can be written and rotated'
   return ok(`${path} ${what}, by the account of this command (uid ${process.getuid?.()})`, accountHint())
@@ -85,10 +88,12 @@ function canCreateIn(directory: string): boolean {
 }
 
 function accountHint(): string | undefined {
-  return process.getuid?.() === 0 ? 'root may write to any file: run this as the account of elastauth' : undefined
+  return process.getuid?.() === 0
+    ? 'root may write to any file: run this command as the account of elastauth'
+    : undefined
 }
 
-const template = "create the index template from elastauth's page about the audit log, then roll the data stream over"
+const template = "create the index template from elastauth's page about the audit log, then roll over the data stream"
 const newKey =
   "create an API key as elastauth's page about the audit log says, and set it as audit.elasticsearch.api_key"
 
@@ -102,7 +107,10 @@ export function judgeDataStream(
   if (indexMode === 'absent' && !auto_configure)
     return failure(`the data stream ${name} does not exist, and the API key may not create it`, newKey)
   if (index || remove || delete_index)
-    return warning(`the API key may change or delete records of ${name}, so an attacker who has it may too`, newKey)
+    return warning(
+      `the API key may change or delete records of ${name}, so an attacker who has the key may do so too`,
+      newKey,
+    )
   if (indexMode === 'logsdb')
     return warning(`${name} has the index mode logsdb: its records cannot be verified after an export`, template)
   if (indexMode === 'absent') return ok(`the API key may create ${name}, which does not exist yet`)
@@ -110,11 +118,11 @@ export function judgeDataStream(
     return ok(`the API key may add documents to ${name}, which has the index mode ${indexMode}`)
   if (!auto_configure)
     return warning(
-      `the API key may add documents to ${name}, but not create it: records are lost unless it exists`,
+      `the API key may add documents to ${name}, but neither create it nor see whether it exists: if it does not, records are lost`,
       newKey,
     )
   return ok(
     `the API key may add documents to ${name}`,
-    'with the privilege view_index_metadata, the index mode is checked as well',
+    'with the privilege view_index_metadata, doctor also checks the index mode',
   )
 }

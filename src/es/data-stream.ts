@@ -7,7 +7,7 @@ const privileges = ['create_doc', 'auto_configure', 'index', 'delete', 'delete_i
 export type IndexPrivileges = Readonly<Record<(typeof privileges)[number], boolean>>
 
 /**
- * What the account of the client may do with a data stream, and how its documents are stored.
+ * Reads what the client's account may do with a data stream, and how its documents are stored.
  * Every function throws GatewayError elasticsearch_unavailable, elasticsearch_rejected.
  */
 export function createDataStreamChecks(client: () => ElasticsearchClient, call: Call, name: string) {

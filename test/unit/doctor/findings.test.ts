@@ -174,7 +174,11 @@ describe('the API key of the audit log', () => {
       /^failure: .* may not add documents/,
     ],
     'that may not create a missing data stream is a failure': [cannotCreate, 'absent', /^failure: .* does not exist/],
-    'that may neither create nor see it is a warning': [cannotCreate, 'invisible', /^warning: .* unless it exists/],
+    'that may neither create nor see it is a warning': [
+      cannotCreate,
+      'invisible',
+      /^warning: .* whether it exists: if it does not, records are lost/,
+    ],
     'that may index is a warning': [{ ...documented, index: true }, 'standard', /^warning: .* change or delete/],
     'that may delete is a warning': [{ ...documented, delete: true }, 'standard', /^warning: .* change or delete/],
     'that may delete indices is a warning': [
