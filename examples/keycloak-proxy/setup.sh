@@ -39,8 +39,12 @@ cache=local
 bootstrap-admin-username=admin
 bootstrap-admin-password=$(cat keycloak/admin)
 CONF
-sed -e "s/\${client_secret}/$(cat elastauth/client-secret)/" -e "s/\${alice}/$(cat keycloak/alice)/" \
-  -e "s/\${bob}/$(cat keycloak/bob)/" "$realm" >keycloak-import/elastauth-realm.json
+# Not as arguments, which other programs can read.
+sed -f /dev/stdin "$realm" >keycloak-import/elastauth-realm.json <<SED
+s/\${client_secret}/$(cat elastauth/client-secret)/
+s/\${alice}/$(cat keycloak/alice)/
+s/\${bob}/$(cat keycloak/bob)/
+SED
 
 give 1000:0 elasticsearch
 give 1000:1000 kibana

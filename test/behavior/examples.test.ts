@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict'
-import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { Ajv } from 'ajv'
@@ -111,6 +122,31 @@ for (const example of examples) {
         }
         for (const file of globSync('*/*', { cwd: folder }))
           assert.equal(statSync(join(folder, file)).mode & 0o077, 0, `others may read ${file}`)
+      })
+
+      test('setup.sh passes no secret as an argument, which every program of the machine can read', (context) => {
+        const directory = mkdtempSync(join(tmpdir(), 'elastauth-arguments-'))
+        const target = join(directory, 'target')
+        context.after(() => {
+          for (const one of globSync(`${target}/*/`)) chmodSync(one, 0o700) // as after runSetup
+          rmSync(directory, { recursive: true })
+        })
+        mkdirSync(target)
+        const log = join(directory, 'log')
+        for (const tool of ['cat', 'cp', 'htpasswd', 'openssl', 'sed', 'tr'])
+          writeFileSync(
+            join(directory, tool),
+            `#!/bin/sh\necho "$@" >>'${log}'\nPATH='${process.env.PATH}' exec ${tool} "$@"\n`,
+            { mode: 0o755 },
+          )
+        setUp(example, target, `${directory}:${process.env.PATH}`)
+        const secrets = globSync('*/*', { cwd: target })
+          .map((file) => readFileSync(join(target, file), 'utf8').trim())
+          .filter((text) => /^[0-9a-f]{64}$/.test(text))
+        assert.ok(secrets.length > 3)
+        const passed = readFileSync(log, 'utf8')
+        assert.match(passed, /^rand -hex 32$/m)
+        assert.ok(secrets.every((secret) => !passed.includes(secret)))
       })
 
       test('setup.sh keeps the secret key when it runs again', () => {

@@ -61,8 +61,8 @@ export function runSetup(example: string): string {
 }
 
 /** Runs setup.sh, which can be repeated. */
-export function setUp(example: string, folder: string): void {
-  const env = { PATH: process.env.PATH, FUNCTIONS: join(root, 'setup/functions.sh') }
+export function setUp(example: string, folder: string, path = process.env.PATH): void {
+  const env = { PATH: path, FUNCTIONS: join(root, 'setup/functions.sh') }
   execFileSync('sh', [pathOf(example, 'setup.sh'), folder], { env, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
