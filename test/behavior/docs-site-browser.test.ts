@@ -6,7 +6,7 @@ import { type BrowserKit, skipWithoutChromium, startBrowser } from '../support/b
 import { base, readSite, skipWithoutSite, startSite } from '../support/site.ts'
 
 const samples = ['', 'docs/configuration', 'docs/troubleshooting']
-/** Markdown has no table without headings, and the keys ⌘K inside VitePress's button are not part of its name. */
+/** Two rules of axe-core are off: Markdown has no table without headings, and the keys ⌘K inside VitePress's button are not part of its name. */
 const exceptRules = ['empty-table-header', 'label-content-name-mismatch']
 const phone = { viewport: { width: 390, height: 844 }, isMobile: true }
 
@@ -20,7 +20,7 @@ describe('the documentation site in Chromium', { skip: skipWithoutSite() || skip
   })
   after(() => kit?.stop())
 
-  /** Runs a journey, and fails if the pages report an error, or request anything that fails or is on another server. */
+  /** Runs steps in a page. Fails if a page reports an error, or if a request fails or goes to another server. */
   async function browse(options: BrowserContextOptions, journey: (page: Page) => Promise<void>) {
     const context = await kit.open(options)
     const page = await context.newPage()

@@ -64,7 +64,7 @@ describe('the built documentation site', { skip: skipWithoutSite() }, () => {
     }
   })
 
-  test('a row of a table on the documentation site has the name that it begins with as its anchor, if no heading has it', async () => {
+  test('a table row on the documentation site has the name that it begins with as its anchor, unless a heading has that anchor', async () => {
     const rows = ['`a.b_c` 🔒', '`total{kind}`', '`title`', '`a.b_c`', '`two words`', '`name` and text', 'text']
     const html = await render(
       `# title\n\n| Name | Meaning |\n|---|---|\n${rows.map((row) => `| ${row} | x |\n`).join('')}`,
@@ -72,14 +72,14 @@ describe('the built documentation site', { skip: skipWithoutSite() }, () => {
     assert.deepEqual(attributesOf(html, 'id'), ['title', 'a.b_c', 'total'])
   })
 
-  test('an HTML comment of a page is not shown on the documentation site', async () => {
+  test('the documentation site does not show HTML comments of a page', async () => {
     assert.doesNotMatch(await render('# Title\n\n<!-- Generated. -->\n\nText.\n'), /Generated/)
     assert.match(await render('# Title\n\nText.\n'), /Text/)
     const shown = [...pages].filter(([, html]) => html.includes('&lt;!--')).map(([path]) => path)
     assert.deepEqual(shown, [])
   })
 
-  test('a page with HTML, braces and shortcodes outside code is rendered literally on the documentation site', async () => {
+  test('the documentation site renders HTML, braces and shortcodes outside code literally', async () => {
     const text = 'Replace <host> and <script>, {{ .Values.name }}, {.class}, :smile: and `{{ 1 + 1 }}` with <Badge/>.'
     const html = await render(
       `# {{ 1 + 1 }} of <host>\n\n${text}\n\n    {{ 1 + 1 }} indented\n\n~~~yaml\nname: {{ 1 + 1 }}\n~~~\n`,

@@ -91,7 +91,7 @@ describe('explain without --connect', () => {
     }
   })
 
-  test('adds the configured proxy_secret as the proxy does, but not if the request has another one, and neither prints it nor accepts it as an argument', async () => {
+  test('explain adds the configured proxy_secret as the proxy does, unless the request has another one, and neither prints it nor accepts it as an argument', async () => {
     const more = { ELASTAUTH_PROXY_SECRET: secret }
     const [right, wrong] = await Promise.all([
       explain(alice, more),

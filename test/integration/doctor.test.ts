@@ -78,7 +78,7 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     assert.match(wrong.checks.find(({ id }) => id === 'elasticsearch.login')!.fix!, /correct elasticsearch\.username/)
   })
 
-  test('checks the API key and the data stream of the audit log, and creates no data stream', async () => {
+  test('doctor checks the API key and the data stream of the audit log, and creates no data stream', async () => {
     const { node } = elasticsearch
     const call = (path: string, method: string, body: unknown) => callElasticsearch(node, path, { method, body })
     const name = `logs-elastauth.audit-doctor${stamp}`

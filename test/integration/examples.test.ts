@@ -49,7 +49,7 @@ async function startExample(example: string, flags: Record<string, string>, fold
   return gateway
 }
 
-/** As startExample, but without TLS of its own, since the client of these tests does not trust the example's CA. */
+/** As startExample, but without TLS, because the client of these tests does not trust the example's CA. */
 async function startWithoutTls(
   example: string,
   folder: string,
@@ -102,7 +102,7 @@ function fetchWith(
   return fetch(url + path, { headers })
 }
 
-/** The `docker run` in the first lines of a file, as a shell in `directory` runs it. */
+/** The arguments of the `docker run` in the first lines of a file, as a shell in `directory` expands them. */
 function readDockerRun(file: string, directory: string) {
   const [command] = /docker run --detach(?:.*\\\n)+.*/.exec(readFileSync(file, 'utf8').replaceAll(/^# +/gm, ''))!
   const script = `docker() { printf '%s\\n' "$@"; }\n${command}`
@@ -114,7 +114,7 @@ function valuesAfter(args: readonly string[], flag: string): string[] {
   return args.flatMap((arg, i) => (arg === flag ? [args[i + 1]!] : []))
 }
 
-/** Sends a request whose `host` header is also the name of the server that the certificate has to be for. */
+/** Sends a request. The certificate of the server has to be for the name in the `host` header. */
 function getOverTls(
   url: string,
   ca: string,
@@ -249,7 +249,7 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     assert.deepEqual([username, roles], ['carol', ['viewer']])
   })
 
-  test('keycloak-proxy: users are redirected to Keycloak, as the client of its realm, with redirect URIs, PKCE and a secret that the realm has', async () => {
+  test('keycloak-proxy: users are redirected to Keycloak with the client, the redirect URIs, PKCE and the secret of its realm', async () => {
     const folder = prepare('keycloak-proxy')
     const read = (path: string) => readFileSync(join(folder, path), 'utf8')
     const realm = JSON.parse(read('keycloak-import/elastauth-realm.json')) as Realm
@@ -360,7 +360,7 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     assert.deepEqual(await whoIs(createUserAgent()), { ...alice, roles: ['viewer'] })
   })
 
-  test('sign-in-form: started as the file says, with the hash of the image for alice, lets her sign in with the form and with curl', async () => {
+  test('sign-in-form: elastauth, started as the file says with a hash from the image, lets alice sign in with the form and with curl', async () => {
     const folder = prepare('standalone-kibana') // for the service account and its files
     const { args, env, image } = readDockerRun(pathOf('sign-in-form', 'elastauth.yml'), folder)
     for (const flag of ['--read-only', '--cap-drop ALL', '--security-opt no-new-privileges:true'])

@@ -22,7 +22,7 @@ async function hasProfile(username: string): Promise<boolean> {
   return typeof body[username]?.profile_uid === 'string'
 }
 
-test('manage_security suffices for kibana.activate_profile: the user has a credential at once, and a profile soon', {
+test('manage_security suffices for kibana.activate_profile: the user has a credential at once, and a profile shortly afterwards', {
   skip: elasticsearch.skip,
 }, async (context) => {
   const gateway = await startAs(['manage_security'])

@@ -59,7 +59,7 @@ describe('the package, installed from its tarball', () => {
     )
   })
 
-  test('the systemd unit in the package is that of deploy/systemd', async () => {
+  test('the systemd unit in the package equals that in deploy/systemd', async () => {
     const path = 'deploy/systemd/elastauth.service'
     assert.equal(
       await readFile(join(directory, 'node_modules/elastauth', path), 'utf8'),
@@ -67,7 +67,7 @@ describe('the package, installed from its tarball', () => {
     )
   })
 
-  test('elastauth config check accepts the example configuration of the package', async () => {
+  test('elastauth config check accepts the example configuration in the package', async () => {
     const example = join(directory, 'example.yml')
     await copyFile(join(directory, 'node_modules/elastauth/config/elastauth.example.yml'), example)
     await chmod(example, 0o600)

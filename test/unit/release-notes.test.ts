@@ -32,7 +32,7 @@ describe('the notes of a release', () => {
   const section = (...lines: string[]) => ['# Changelog', '', '## 1.0.0 (2026-01-01)', '', ...lines, ''].join('\n')
   const breaking = ['### Breaking changes', '', 'None.', '']
 
-  test('every version in CHANGELOG.md has a part with its breaking changes, so each can be released', () => {
+  test('every version in CHANGELOG.md says which changes are breaking, so that it can be released', () => {
     const versions = [...readFileSync('CHANGELOG.md', 'utf8').matchAll(/^## (\S+)/gm)].map(([, version]) => version!)
     assert.ok(versions.length > 0)
     for (const version of versions) assert.equal(releaseNotes(version).stderr, '')
@@ -53,7 +53,7 @@ describe('the notes of a release', () => {
     assert.equal(releaseNotesOf(section(...breaking)).status, 0)
   })
 
-  test('wrapped lines of paragraphs and list items are joined, and headings, tables and code are not', () => {
+  test('release notes have no wrapped lines in paragraphs and list items, and keep the lines of headings, tables and code', () => {
     const code = ['```bash', 'a', '  b', '```']
     const table = ['| a |', '|---|', '| b |']
     const { stdout } = releaseNotesOf(
@@ -92,7 +92,7 @@ describe('the notes of a release', () => {
     )
   })
 
-  test('in a workflow of GitHub, links to files lead to the files of that version, and other links stay', () => {
+  test('in a GitHub workflow, links in release notes lead to the files of that version, and other links do not change', () => {
     const text = 'See [a](docs/users.md#b), [c](https://c.example/d) and [e](#f).'
     const { stdout } = releaseNotesOf(section(...breaking, text), { GITHUB_REPOSITORY: 'owner/name' })
     assert.ok(

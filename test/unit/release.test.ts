@@ -25,7 +25,7 @@ describe('the tags of a release', () => {
       assert.deepEqual(tagsOf(version, released), { version, image, npm, prerelease: `${prerelease}` })
     })
 
-  test('the first release is the latest', () => {
+  test('the first release gets the tag latest', () => {
     assert.deepEqual(tagsOf('1.0.0', ['v1.0.0']), {
       version: '1.0.0',
       image: '1.0.0 1.0 latest',
@@ -44,11 +44,11 @@ describe('the versions in the files of a release', () => {
     changelog: '# Changelog\n\n## 1.0.0 (2026-01-01)\n\n## 0.9.0 (2025-01-01)\n',
   }
 
-  test('equal versions, a date and the repository of the workflow are no faults', () => {
+  test('a release with equal versions, a date and the repository of the workflow has no faults', () => {
     assert.deepEqual(versionFaults(files, 'v1.0.0', 'owner/name'), [])
   })
 
-  test('each file or tag with another version is a fault that names it', () => {
+  test('a file or a tag with another version is a fault that names it', () => {
     const chart = { version: '0.9.0', appVersion: '0.9.1' }
     const lock = { version: '0.9.2', packages: { '': { version: '0.9.3' } } }
     const faults = versionFaults({ ...files, chart, lock }, 'v0.9.4', 'owner/name')
@@ -77,12 +77,12 @@ describe('the versions in the files of a release', () => {
     assert.doesNotMatch(versionFaults({ ...files, package: { version } }).join(), /three numbers/)
   })
 
-  test('a version without a section of its own in CHANGELOG.md is a fault, also if another version begins with it', () => {
+  test('a version without a section of its own in CHANGELOG.md is a fault, even if another version begins with it', () => {
     for (const changelog of ['## 0.9.0\n', '## 1.0.0-rc.1 (2026-01-01)\n', '## 1.0.01\n'])
       assert.match(versionFaults({ ...files, changelog }).join(), /^CHANGELOG\.md has no section "## 1\.0\.0"/)
   })
 
-  test('a tag needs the date in CHANGELOG.md and the repository in package.json, which the dry run does not', () => {
+  test('a tag needs a date in CHANGELOG.md and the repository in package.json; a dry run needs neither', () => {
     const early = { ...files, package: { version: '1.0.0' }, changelog: '## 1.0.0 (unreleased)\n' }
     assert.deepEqual(versionFaults(early), [])
     assert.deepEqual(versionFaults(early, 'v1.0.0', 'owner/name'), [
@@ -97,23 +97,23 @@ describe('the workflow of a release', () => {
   const { jobs } = parse(read('.github/workflows/release.yml')) as { jobs: Jobs }
   const commands = ({ steps }: Job) => steps.map(({ run }) => run ?? '').join('\n')
 
-  test('publishes only what scripts/build-release.sh has built and checked, as in .ci/run', () => {
+  test('the release workflow publishes only what scripts/build-release.sh has built and checked, and .ci/run runs that script', () => {
     assert.match(commands(jobs.build), /scripts\/build-release\.sh release "\$GITHUB_REF_NAME"/)
     assert.match(read('.ci/run'), /scripts\/build-release\.sh /)
     assert.doesNotMatch([jobs.registry, jobs.npm, jobs.github].map(commands).join(), /npm (?:ci|pack|run|exec|install)/)
   })
 
-  test('packages the chart with the version of Helm that tests it', () => {
+  test('scripts/build-release.sh packages the chart with the version of Helm that tests it', () => {
     const helm = (path: string) => /helm\/v3\/cmd\/helm (v[\d.]+)/.exec(read(path))?.[1]
     assert.ok(helm('scripts/build-release.sh'))
     assert.equal(helm('scripts/build-release.sh'), helm('scripts/check-kubernetes.sh'))
   })
 
-  test('gives the job that runs the code of dependencies no permission to publish or to sign', () => {
+  test('the job of the release workflow that runs the code of dependencies may neither publish nor sign', () => {
     assert.deepEqual(jobs.build.permissions, { contents: 'read' })
   })
 
-  test('publishes nothing before all tests have passed, and the GitHub release after all else', () => {
+  test('the release workflow publishes nothing before all tests have passed, and the GitHub release last', () => {
     assert.deepEqual(jobs.registry.needs, ['checks', 'build'])
     assert.deepEqual(jobs.npm.needs, ['build', 'registry'])
     assert.deepEqual(jobs.github.needs, ['build', 'npm'])

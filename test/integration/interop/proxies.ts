@@ -106,7 +106,7 @@ export const caddyExample = createCaddyExample(
   }),
 )
 
-/** @param adaptTo what to replace in the Caddyfile besides the addresses, and what else to run Caddy with */
+/** @param adaptTo returns what to replace in the Caddyfile besides the addresses, and further files and variables for Caddy */
 export function createCaddyExample(
   name: string,
   adaptTo: (place: Place, backends: Backends) => { caddyfile: Record<string, string> } & Partial<Command>,
@@ -129,7 +129,7 @@ export function createCaddyExample(
   }
 }
 
-/** What the page has for Caddy 2.6, which these tests run, and the example does not need with the newer Caddy of its image. */
+/** Lines of the page for Caddy 2.6, which these tests run. The newer Caddy in the image of the example does not need them. */
 const [linesForCaddy26] = /^\t+# Caddy 2\.6 (?:.*\n)*?.*@no-name -Remote-Name\n/m.exec(
   readConfiguration('caddy.md', 'caddyfile'),
 )!

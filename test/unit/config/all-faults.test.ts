@@ -93,7 +93,7 @@ for (const [part, yaml, expected] of maps) {
   })
 }
 
-test('a URL with credentials and a query has both faults', () => {
+test('a URL with credentials and a query is reported with both faults', () => {
   assert.deepEqual(withoutFixes(faults('audit: { elasticsearch: { hosts: ["https://u:p@es/?a"] } }')), [
     '3 audit.elasticsearch.hosts[0] "https://********@es/?a" has credentials in the URL',
     '3 audit.elasticsearch.hosts[0] "https://********@es/?a" has a query or a fragment',

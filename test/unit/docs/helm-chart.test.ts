@@ -24,7 +24,7 @@ describe('the Helm chart in deploy/helm/elastauth', () => {
     assert.deepEqual([chart.version, chart.appVersion], [version, version])
   })
 
-  test('every value of the chart has a description, except the secrets that every installation has', () => {
+  test('every value of the chart has a description, except the two secrets that every installation needs', () => {
     const values = listChartValues(read('values.yaml'))
     assert.ok(values.length > 50)
     assert.deepEqual(
@@ -40,7 +40,7 @@ describe('the Helm chart in deploy/helm/elastauth', () => {
     assert.deepEqual(differences(schema, parse(read('values.yaml')), ''), forDependencies)
   })
 
-  test('the chart knows the identity headers of every provider, and so lets Traefik strip those of clients', () => {
+  test('the chart lists the identity headers of every provider, so that Traefik strips those of clients', () => {
     const [, listed] = /define "elastauth\.headerPresets" -\}\}\n([\s\S]*?)\{\{-/.exec(read('templates/_helpers.tpl'))!
     const presets = Object.entries(headerPresets).map(([provider, { username, groups, email, name }]) => [
       provider,
@@ -49,7 +49,7 @@ describe('the Helm chart in deploy/helm/elastauth', () => {
     assert.deepEqual(parse(listed!), Object.fromEntries(presets))
   })
 
-  test('the chart knows every secret of the configuration, and so keeps it out of the ConfigMap and the environment', () => {
+  test('the chart lists every secret of the configuration, so that it rejects them in the ConfigMap and the environment', () => {
     const [, listed] = /define "elastauth\.secretKeys" -\}\}\n(.*)\n/.exec(read('templates/_checks.tpl'))!
     const sensitive = [...keys.keys(), ...legacyKeys.keys()].filter(isSensitiveKey)
     assert.deepEqual(listed!.split(' ').sort(), sensitive.sort())

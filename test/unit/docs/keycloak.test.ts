@@ -11,7 +11,7 @@ const realm = JSON.parse(readFileSync(join(folder, 'realm.json'), 'utf8'))
 const [client] = realm.clients
 const elastauth = parse(readFileSync(join(folder, 'elastauth.yml'), 'utf8'))
 
-test('the client in the realm of examples/keycloak-proxy is as docs/providers/keycloak.md describes it', () => {
+test('the client in the realm of examples/keycloak-proxy has the settings that docs/providers/keycloak.md describes', () => {
   assert.match(page, /\*Client authentication\* on, \*Standard flow\* on, everything else off\./)
   assert.equal(client.publicClient, false)
   const flows = Object.entries(client).filter(([name]) => /FlowEnabled|GrantsEnabled|AccountsEnabled/.test(name))
@@ -30,7 +30,7 @@ test('the client in the realm of examples/keycloak-proxy is as docs/providers/ke
   assert.equal(attributes['pkce.code.challenge.method'], settingOf('Advanced → Proof Key for Code Exchange'))
 })
 
-test('the groups are in the ID token of examples/keycloak-proxy as docs/providers/keycloak.md describes it', () => {
+test('the mapper in the realm of examples/keycloak-proxy adds groups to the ID token as docs/providers/keycloak.md describes', () => {
   assert.match(
     page,
     /Group Membership\*, token\s+claim name `groups`, \*Add to ID token\* on, \*Full group path\* on\./,

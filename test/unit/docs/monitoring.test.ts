@@ -24,7 +24,7 @@ describe('the alerting rules in deploy/monitoring', () => {
     assert.deepEqual(headings, alertNames)
   })
 
-  test('the alert about sign-ins speaks of the provider and the form, whose failures it counts, and names an event of the log', () => {
+  test('the alert about sign-ins mentions the provider and the form, whose failures it counts, and names an event of the log', () => {
     const { description = '' } = alertingRules.find(({ alert }) => alert === 'ElastauthSignInsFailing')!.annotations
     assert.match(description, /\bprovider\b/)
     assert.match(description, /\bform\b/)

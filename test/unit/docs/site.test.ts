@@ -9,14 +9,14 @@ import { readSidebar, type SidebarItem } from '../../../site/sidebar.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
-test('the sidebar of the documentation site has every page of docs once', () => {
+test('the sidebar of the documentation site has each page of docs exactly once', () => {
   const links = readSidebar(root).flatMap(({ items }) => items.flatMap(linksOf))
   const pages = globSync('docs/**/*.md', { cwd: root }).filter((file) => file !== 'docs/README.md')
   assert.deepEqual(links.filter((link) => link.startsWith('/docs/')).sort(), pages.map(toPagePath).sort())
   assert.equal(new Set(links).size, links.length)
 })
 
-test('the sidebar of the documentation site has the pages about a proxy or a provider below the page about all of them', () => {
+test('the sidebar of the documentation site nests the pages about a proxy or a provider below their overview', () => {
   const items = readSidebar(root).flatMap((group) => group.items)
   const below = (link: string) => items.find((item) => item.link === link)?.items?.map(({ text }) => text)
   assert.deepEqual(below('/docs/deployment/'), ['Traefik', 'nginx', 'Caddy', 'HAProxy', 'Envoy'])
@@ -39,7 +39,7 @@ test('a link to a Markdown file leads to its page, from any folder and with its 
   assert.deepEqual(rewrite('https://example.com/x.md'), ['https://example.com/x.md'])
 })
 
-test('the description of a page is its first paragraph without markup, cut after a sentence or a word', () => {
+test('the description of a page of the documentation site is its first paragraph without markup, cut after a sentence or a word', () => {
   assert.equal(
     describePage('# Title\n\n![image](a.svg)\n\n**One**\nline with `code`, "quotes" and [a link](b.md).\n\nMore.'),
     "One line with code, 'quotes' and a link.",

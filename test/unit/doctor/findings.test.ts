@@ -189,7 +189,7 @@ describe('the API key of the audit log', () => {
     'of a stream in the mode logsdb is a warning': [documented, 'logsdb', /^warning: .* cannot be verified/],
   }
   for (const [what, [privileges, mode, expected]] of Object.entries(cases))
-    test(`an API key ${what}`, () => {
+    test(`an API key of the audit log ${what}`, () => {
       const { status, detail } = judgeDataStream('logs-a', privileges, mode)
       assert.match(`${status}: ${detail}`, expected)
     })

@@ -69,7 +69,7 @@ test('the log writes nothing below its level', async () => {
   assert.equal(JSON.parse(written.text).message, 'y')
 })
 
-test('a JSON log line has the same bytes as with the formatter of pino', async () => {
+test('a JSON log line has the same bytes as one that pino formats', async () => {
   const { log, written } = await create('json')
   const fields = {
     absent: undefined,

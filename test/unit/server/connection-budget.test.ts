@@ -31,7 +31,7 @@ for (const [condition, isDefault, budget, expected] of [
   ['at its default, with room for 1,000 connections', true, 1_000, 'debug'],
   ['at its default, with room for fewer than 1,000 connections', true, 999, 'info'],
 ] as const) {
-  test(`a lower limit than a max_connections ${condition} is logged at level ${expected}`, () => {
+  test(`a connection limit below a max_connections ${condition} is logged at level ${expected}`, () => {
     const levels: string[] = []
     const log = { info: () => void levels.push('info'), debug: () => void levels.push('debug') }
     const heapBytes = budget * 640 * 1024

@@ -238,13 +238,13 @@ describe('the sessions of a user', () => {
       return { ...command, revoked }
     }
 
-    test("a user can end only a session of the user's list", async () => {
+    test("a user can end only sessions in the user's own list", async () => {
       const { end, revoked } = createCommand(['one'], new Set(['one', "bob's"]))
       assert.deepEqual([await end('alice', "bob's"), await end('bob', 'one'), revoked], [false, false, []])
       assert.equal(await end('alice', 'one'), true)
     })
 
-    test('to end a session that is in the list, but not stored yet, does not revoke the sign-in that is about to store it', async () => {
+    test('ending a session that is in the list, but not stored yet, does not revoke the sign-in that is about to store it', async () => {
       const { end, revoked } = createCommand(['one'], new Set())
       assert.deepEqual([await end('alice', 'one'), revoked], [false, []])
     })
