@@ -57,8 +57,8 @@ telemetry.optIn: false
 YAML
 }
 
-# redis POLICY: its configuration, with the password that elastauth reads. What to evict if the memory is full: noeviction if it
-# holds sessions.
+# redis POLICY: its configuration, with the password that elastauth reads. POLICY says what to evict when the memory is full:
+# noeviction if Redis holds sessions.
 redis() {
   secret elastauth/redis-password
   cp elastauth/redis-password redis/password
