@@ -128,6 +128,7 @@ function getOverTls(
   })
 }
 
+// One file, because files run in parallel, and accounts.sh sets the password of the same service account for every example.
 describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }, () => {
   test("traefik-authelia: only a request with the proxy secret gets alice's credential, which has her roles", {
     skip: skipWithoutRedis(),
