@@ -85,9 +85,10 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
   test('doctor checks the API key and the data stream of the audit log, and creates no data stream', async () => {
     const { node } = elasticsearch
     const call = (path: string, method: string, body: unknown) => callElasticsearch(node, path, { method, body })
-    const name = `logs-elastauth.audit-doctor${stamp}`
+    // Not logs-elastauth.audit-…, whose index template another test creates on this node.
+    const name = `audit-of-doctor-${stamp}`
     async function check(privileges: readonly string[]) {
-      const role = { indices: [{ names: ['logs-elastauth.audit-*'], privileges }] }
+      const role = { indices: [{ names: ['audit-of-doctor-*'], privileges }] }
       const { body } = await call('/_security/api_key', 'POST', { name: 'audit', role_descriptors: { role } })
       const flags = { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': node.url, ...patient }
       const { checks } = await runDoctor(
@@ -108,7 +109,7 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     assert.match(await check(['all']), /^warning: the API key may change or delete records/)
     assert.equal((await callElasticsearch(node, `/${name}`)).status, 404)
     // The node of the tests has no data streams: an index with the name is the same to doctor.
-    await call(`/${name}`, 'PUT', {})
+    assert.equal((await call(`/${name}`, 'PUT', {})).status, 200)
     assert.match(await check(seeing), /^ok: .* has the index mode standard$/)
   })
 
