@@ -4,26 +4,16 @@
 . "${FUNCTIONS:-/setup/functions.sh}"
 once "$1" authority elasticsearch kibana elastauth caddy authelia authelia-data
 
-authority
-certificate elasticsearch DNS:elasticsearch,DNS:localhost
+stack
 certificate caddy 'DNS:*.elastauth.localhost'
-for service in elasticsearch kibana elastauth caddy; do cp authority/ca.crt "$service/ca.crt"; done
-
-secret elasticsearch/elastic-password
-
-kibana https://kibana.elastauth.localhost:8443
-
-secret elastauth/secret-key
-secret elastauth/elasticsearch-password
+trust caddy
 secret elastauth/proxy-secret
 
 echo "header_up X-Elastauth-Proxy-Secret $(cat elastauth/proxy-secret)" >caddy/proxy-secret
 
 authelia
 
-give 1000:0 elasticsearch
-give 1000:1000 kibana
-give 65534:65534 elastauth
+give_stack
 give 65532:65532 caddy
 give 1000:1000 authelia
 [ "$(id -u)" -ne 0 ] || chown 1000:1000 authelia-data

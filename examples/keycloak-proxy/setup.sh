@@ -5,19 +5,11 @@ realm=$(realpath "$(dirname "$0")/realm.json")
 . "${FUNCTIONS:-/setup/functions.sh}"
 once "$1" authority elasticsearch kibana elastauth redis keycloak keycloak-import keycloak-data
 
-authority
-certificate elasticsearch DNS:elasticsearch,DNS:localhost
+stack
 # Browsers use the first name, and Keycloak the second, for back-channel logout.
 certificate elastauth 'DNS:*.elastauth.localhost,DNS:elastauth,DNS:localhost'
 certificate keycloak DNS:id.elastauth.localhost,DNS:keycloak
-for service in elasticsearch kibana elastauth keycloak; do cp authority/ca.crt "$service/ca.crt"; done
-
-secret elasticsearch/elastic-password
-
-kibana https://kibana.elastauth.localhost:8443
-
-secret elastauth/secret-key
-secret elastauth/elasticsearch-password
+trust keycloak
 secret elastauth/client-secret
 
 redis noeviction
@@ -46,9 +38,7 @@ s/\${alice}/$(cat keycloak/alice)/
 s/\${bob}/$(cat keycloak/bob)/
 SED
 
-give 1000:0 elasticsearch
-give 1000:1000 kibana
-give 65534:65534 elastauth
+give_stack
 give 999:1000 redis
 give 1000:0 keycloak
 give 1000:0 keycloak-import

@@ -21,7 +21,5 @@ xpack.reporting.encryptionKey: $(cat kibana/key)
 telemetry.optIn: false
 YAML
 
-give 1000:0 elasticsearch
-give 1000:1000 kibana
-give 65534:65534 elastauth
+give_stack
 complete

@@ -39,6 +39,22 @@ certificate() {
     -addext keyUsage=critical,digitalSignature -addext extendedKeyUsage=serverAuth
 }
 
+# stack: the secrets of Elasticsearch, Kibana and elastauth, with TLS to Elasticsearch, and Kibana at kibana.elastauth.localhost
+stack() {
+  authority
+  certificate elasticsearch DNS:elasticsearch,DNS:localhost
+  for service in elasticsearch kibana elastauth; do trust "$service"; done
+  secret elasticsearch/elastic-password
+  kibana https://kibana.elastauth.localhost:8443
+  secret elastauth/secret-key
+  secret elastauth/elasticsearch-password
+}
+
+# trust FOLDER: ca.crt, the certificate of the authority, for a client
+trust() {
+  cp authority/ca.crt "$1/ca.crt"
+}
+
 # kibana ADDRESS: its secrets, and settings for a Kibana that users open at this address and that uses TLS to Elasticsearch
 kibana() {
   secret kibana/password
@@ -94,6 +110,13 @@ give() {
   [ "$(id -u)" -ne 0 ] || chown -R "$1" "$2"
   find "$2" -type d -exec chmod 500 {} +
   find "$2" -type f -exec chmod 400 {} +
+}
+
+# give_stack: the folders of `stack`, to the users of the images
+give_stack() {
+  give 1000:0 elasticsearch
+  give 1000:1000 kibana
+  give 65534:65534 elastauth
 }
 
 # complete: records that this run has created everything

@@ -4,18 +4,10 @@
 . "${FUNCTIONS:-/setup/functions.sh}"
 once "$1" authority elasticsearch kibana elastauth dex
 
-authority
-certificate elasticsearch DNS:elasticsearch,DNS:localhost
+stack
 certificate elastauth 'DNS:*.elastauth.localhost,DNS:localhost'
 certificate dex DNS:id.elastauth.localhost,DNS:dex
-for service in elasticsearch kibana elastauth dex; do cp authority/ca.crt "$service/ca.crt"; done
-
-secret elasticsearch/elastic-password
-
-kibana https://kibana.elastauth.localhost:8443
-
-secret elastauth/secret-key
-secret elastauth/elasticsearch-password
+trust dex
 secret elastauth/client-secret
 
 # bcrypt, for Dex and for elastauth
@@ -45,8 +37,6 @@ staticPasswords:
   - { userID: "2", preferredUsername: bob, username: bob, name: Bob Reader, email: bob@example.com, groups: [users], hash: "$(hash dex/bob)" }
 YAML
 
-give 1000:0 elasticsearch
-give 1000:1000 kibana
-give 65534:65534 elastauth
+give_stack
 give 1001:1001 dex
 complete

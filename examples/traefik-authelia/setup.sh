@@ -4,17 +4,9 @@
 . "${FUNCTIONS:-/setup/functions.sh}"
 once "$1" authority elasticsearch kibana elastauth redis traefik authelia authelia-data
 
-authority
-certificate elasticsearch DNS:elasticsearch,DNS:localhost
+stack
 certificate traefik 'DNS:*.elastauth.localhost'
-for service in elasticsearch kibana elastauth traefik; do cp authority/ca.crt "$service/ca.crt"; done
-
-secret elasticsearch/elastic-password
-
-kibana https://kibana.elastauth.localhost:8443
-
-secret elastauth/secret-key
-secret elastauth/elasticsearch-password
+trust traefik
 secret elastauth/proxy-secret
 
 redis volatile-lru
@@ -28,9 +20,7 @@ YAML
 
 authelia
 
-give 1000:0 elasticsearch
-give 1000:1000 kibana
-give 65534:65534 elastauth
+give_stack
 give 999:1000 redis
 give 65532:65532 traefik
 give 1000:1000 authelia
