@@ -81,7 +81,7 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 {{- end }}
 
 {{- define "elastauth.checkRoutes" -}}
-{{- $trustsClients := and (include "elastauth.readsHeaders" .) (not (include "elastauth.authenticatesProxy" .)) }}
+{{- $trustsClients := include "elastauth.trustsClients" . }}
 {{- range $name, $hosts := dict "ingress" "hosts" "httpRoute" "hostnames" }}
 {{- $route := index $.Values $name }}
 {{- if $route.enabled }}
@@ -115,7 +115,7 @@ secret_key previous_secret_keys audit.elasticsearch.api_key proxy_secret users.i
 
 {{- /* In Kubernetes, a peer with empty selectors is every pod, and so is a network of all addresses. */ -}}
 {{- define "elastauth.checkNetworkPolicy" -}}
-{{- $trustsClients := and (include "elastauth.readsHeaders" .) (not (include "elastauth.authenticatesProxy" .)) }}
+{{- $trustsClients := include "elastauth.trustsClients" . }}
 {{- $acceptsClients := and (include "elastauth.isProxyMode" .) (not $trustsClients) }}
 {{- range $name, $peers := .Values.networkPolicy.ingress }}
 {{- range $index, $peer := $peers }}

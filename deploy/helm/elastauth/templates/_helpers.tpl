@@ -109,6 +109,11 @@ headers: [X-Forwarded-User, X-Forwarded-Groups, X-Forwarded-Email, X-Forwarded-P
 {{- if or .Values.secret.keys.proxy_secret (not (without $trusted "client_cert" "loopback" "unix" "none")) }}true{{ end }}
 {{- end }}
 
+{{- /* Whether a client that reaches elastauth can act as any user. */ -}}
+{{- define "elastauth.trustsClients" -}}
+{{- if and (include "elastauth.readsHeaders" .) (not (include "elastauth.authenticatesProxy" .)) }}true{{ end }}
+{{- end }}
+
 {{- /* Whether sub-requests have a separate port, because browsers reach the other one (docs/oidc.md). */ -}}
 {{- define "elastauth.hasForwardAuthPort" -}}
 {{- if and (include "elastauth.hasLogin" .) (not (include "elastauth.isProxyMode" .)) }}true{{ end }}
