@@ -91,7 +91,7 @@ case $example in
     journey form bob bob bob
     ;;
   *)
-    echo "run-journey.sh: there is no journey for $example: add one that says how users sign in" >&2
+    echo "run-journey.sh: $example has no journey: add a case for it to this script" >&2
     exit 1
     ;;
 esac

@@ -97,7 +97,7 @@ const template = "create the index template from elastauth's page about the audi
 const newKey =
   "create an API key as elastauth's page about the audit log says, and set it as audit.elasticsearch.api_key"
 
-/** @param indexMode `absent` if there is no data stream yet, `invisible` if the API key may not see it */
+/** @param indexMode `absent` if the data stream does not exist, `invisible` if the API key may not read its settings */
 export function judgeDataStream(
   name: string,
   { create_doc, auto_configure, index, delete: remove, delete_index }: IndexPrivileges,

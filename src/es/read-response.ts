@@ -140,7 +140,7 @@ export function readIndexPrivileges<const Name extends string>(
   return found as Record<Name, boolean>
 }
 
-/** @param body of the response to "get settings" with flat settings, which is an error if there is no such index */
+/** @param body of the response to "get settings" with flat settings; an error response if the index does not exist */
 export function readIndexModes(body: unknown): string[] {
   const indices = isObject(body) && body.error === undefined ? Object.entries(body) : []
   return indices
