@@ -23,6 +23,7 @@ import {
 import { unknownUserCases } from './unknown-user.ts'
 
 const http = 'bare node:http'
+const withLog = 'node:http with pino-http'
 const dispatch = 'bare undici.dispatch'
 
 export const cases: readonly Case[] = [
@@ -46,6 +47,7 @@ async function prepareHit(bench: Bench, headers: Headers, limit: number): Promis
   const load = (one: Running) => wrk(one, bench.seconds, headers)
   return [
     measured(http, await programs.startServer(bench, http), load),
+    measured(withLog, await programs.startServer(bench, withLog), load),
     measured(quietName, await programs.startElastauth(bench, { ...node, ...quiet }), load),
     measured(asDeployedName, await programs.startElastauth(bench, { ...node, ...asDeployed }), load, limit, http),
   ]
@@ -53,18 +55,18 @@ async function prepareHit(bench: Bench, headers: Headers, limit: number): Promis
 
 async function prepareNewConnection(bench: Bench): Promise<Program[]> {
   const { node } = await programs.startFakeElasticsearch(bench)
-  const load = (one: Running) => wrk(one, bench.seconds, { ...identity, Connection: 'close' })
+  const headers = { ...identity, Connection: 'close' }
+  const load = (one: Running) => wrk(one, bench.seconds, headers)
+  const bare = await programs.startServer(bench, http)
+  const logging = await programs.startServer(bench, withLog)
+  const silent = await programs.startElastauth(bench, { ...node, ...quiet })
   const own = await programs.startElastauth(bench, { ...node, ...asDeployed })
-  const started = [
-    await programs.startServer(bench, http),
-    await programs.startElastauth(bench, { ...node, ...quiet }),
-    own,
-  ] as const
   // V8 optimizes the code of a request only after many requests, more than new connections allow in a short round
-  for (const one of started) await wrk(one, bench.seconds)
+  for (const one of [bare, logging, silent, own]) await wrk(one, bench.size(10, 1), headers)
   return [
-    measured(http, started[0], load),
-    measured(quietName, started[1], load),
+    measured(http, bare, load),
+    measured(withLog, logging, load),
+    measured(quietName, silent, load),
     measured(asDeployedName, own, load, 1.3, http),
     ...(await prepareTraefik(bench, own)),
   ]

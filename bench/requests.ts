@@ -29,14 +29,14 @@ export async function cpuPerRequest({ name, pid }: Pick<Running, 'name' | 'pid'>
   return (cpuMicroseconds(pid) - before) / requests
 }
 
-/** wrk with 32 connections, or with a new connection for each request. */
+/** wrk with 64 connections, or with a new connection for each request. */
 export async function wrk(
   { name, url }: Pick<Running, 'name' | 'url'>,
   seconds: number,
   headers: Headers = identity,
 ): Promise<number> {
   // wrk accepts whole seconds only
-  const args = ['-t1', '-c32', `-d${Math.ceil(seconds)}`]
+  const args = ['-t1', '-c64', `-d${Math.ceil(seconds)}`]
   const lines = Object.entries(headers).flatMap(([key, value]) => ['-H', `${key}: ${value}`])
   const { stdout } = await run('wrk', [...args, ...lines, url]).catch((error) => {
     throw new Error(error.code === 'ENOENT' ? 'wrk is not installed' : `${name}: ${error.message}`)

@@ -5,6 +5,7 @@ import { createSecureServer } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
 import { connect } from 'node:net'
 import { createProxyServer } from 'http-proxy-3'
+import { pinoHttp } from 'pino-http'
 import { Pool } from 'undici'
 
 const [kind = '', port = '', upstream = ''] = process.argv.slice(2)
@@ -29,6 +30,14 @@ const respond = (_request: unknown, response: Parameters<RequestListener>[1]) =>
 
 const kinds: Readonly<Record<string, () => { listen: (port: number, host: string) => unknown }>> = {
   'bare node:http': () => serve(respond),
+  /** The same, with the line that pino-http writes by default. */
+  'node:http with pino-http': () => {
+    const log = pinoHttp()
+    return serve((request, response) => {
+      log(request, response)
+      respond(request, response)
+    })
+  },
   'bare node:http2': () => createSecureServer({ ...tls, allowHTTP1: true }, respond as never),
   /** Sends a small response, or as many megabytes as `/MB` says, or reads the whole body of a POST. Echoes WebSockets. */
   upstream: () =>
