@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from '../support/compile-cache.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -13,7 +14,7 @@ export function runElastauth(
   env: Readonly<Record<string, string>> = {},
   input?: string | Buffer,
 ): Promise<CommandResult> {
-  return runCommand(process.execPath, [main, ...args], { PATH: process.env.PATH, ...env }, input)
+  return runCommand(process.execPath, [main, ...args], { PATH: process.env.PATH, ...compileCache, ...env }, input)
 }
 
 /** Runs a command until it exits. */

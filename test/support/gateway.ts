@@ -5,6 +5,7 @@ import { get as getHttps } from 'node:https'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from './compile-cache.ts'
 import type { Elasticsearch } from './elasticsearch/node.ts'
 import { createSignal } from './wait.ts'
 
@@ -96,7 +97,7 @@ function spawnElastauth({ flags, env, nodeArguments = [], fileLimit, main = sour
   const limited = ['sh', '-c', `ulimit -n ${fileLimit} && exec "$0" "$@"`, ...command]
   const [program = '', ...rest] = fileLimit === undefined ? command : limited
   return spawn(program, rest, {
-    env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ...env },
+    env: { PATH: process.env.PATH, ELASTAUTH_SECRET_KEY: testKey, ...compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }

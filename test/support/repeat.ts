@@ -10,6 +10,7 @@ import { relative } from 'node:path'
 import { run } from 'node:test'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
+import { compileCache } from './compile-cache.ts'
 import { startSharedNode } from './elasticsearch/shared-node.ts'
 import { collectFailures, type Failure } from './failures.ts'
 
@@ -49,7 +50,7 @@ process.exit(failedRuns > 0 ? 1 : 0)
 
 async function runOnce(): Promise<{ failures: Failure[]; passed: number; skipped: number; seconds: number }> {
   const node = needsElasticsearch ? await startSharedNode() : undefined
-  Object.assign(process.env, node?.environment)
+  Object.assign(process.env, compileCache, node?.environment)
   const stream = run({ files: [...files], concurrency: 2, timeout: 900_000 })
   const failures = collectFailures(stream)
   let result = { passed: 0, skipped: 0, seconds: 0 }

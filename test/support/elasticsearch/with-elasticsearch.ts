@@ -6,6 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { compileCache } from '../compile-cache.ts'
 import { startSharedNode } from './shared-node.ts'
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
@@ -25,7 +26,7 @@ process.exit(code)
 
 async function run(command: string, args: string[], environment: NodeJS.ProcessEnv): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>()
-  const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...environment } })
+  const child = spawn(command, args, { stdio: 'inherit', env: { ...compileCache, ...process.env, ...environment } })
   forward = (signal) => void child.kill(signal)
   child.once('error', (error) => {
     console.error(`cannot run ${command}: ${error.message}`)
