@@ -54,3 +54,14 @@ export function serializeResponse({ status, headers, body }: GatewayResponse): s
     body,
   ].join('\r\n')
 }
+
+/**
+ * Whether an ended response still has to be sent: it waits for earlier responses on its connection, or for the client
+ * to read. Node's `writableFinished` cannot tell, because it becomes true only some time after the kernel has accepted
+ * all bytes.
+ */
+export function isUnsent(response: ServerResponse): boolean {
+  const { socket } = response as { socket?: ServerResponse['socket'] }
+  if (socket === undefined) return !response.writableFinished // HTTP/2
+  return socket === null || response.writableLength > 0
+}

@@ -4,7 +4,7 @@ import { peerIp } from '../../config/hosts.ts'
 import { errorTable, type GatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
 import { isValidRequestId } from '../http/request-id.ts'
-import type { OwnCredential } from '../http/response.ts'
+import { isUnsent, type OwnCredential } from '../http/response.ts'
 import { parseTraceparent } from '../http/traceparent.ts'
 import { denialFieldsOf } from './events.ts'
 import type { Logger } from './log.ts'
@@ -85,7 +85,7 @@ function createLogRequest(log: Logger, rules: OmissionRules, traceOf: TraceOf): 
       logger[level](fields, parts.join(' ')) // formatted faster than a concatenation: see request-id.ts
     }
 
-    if (response.destroyed) writeLine()
+    if (response.destroyed || isSent(response)) writeLine()
     else response.on('finish', writeLine).on('close', writeLine)
   }
 }
@@ -154,6 +154,11 @@ function errorFieldsOf({ code, cause }: GatewayError) {
  * The status to log: 499, as in nginx, if the client disconnected before the response was sent. That does not apply to
  * a tunnel, whose 101 response is not written through the object.
  */
-export function statusOf({ writableFinished, statusCode }: ServerResponse): number {
-  return writableFinished || statusCode === 101 ? statusCode : 499
+export function statusOf(response: ServerResponse): number {
+  const { statusCode } = response
+  return isSent(response) || statusCode === 101 ? statusCode : 499
+}
+
+function isSent(response: ServerResponse): boolean {
+  return response.writableFinished || (response.writableEnded && !response.destroyed && !isUnsent(response))
 }

@@ -17,7 +17,7 @@ export function sanitize({ method, target, host }: OriginalRequest): SanitizedRe
  * alone begins an escape sequence.
  */
 function percentEncodeControls(text: string, maxLength: number): string {
-  return text
-    .slice(0, maxLength)
-    .replace(/[\0-\x1f\x7f-\x9f]/g, (byte) => `%${Buffer.from(byte, 'latin1').toString('hex').toUpperCase()}`)
+  const start = text.slice(0, maxLength)
+  if (!/[\0-\x1f\x7f-\x9f]/.test(start)) return start // takes a third of the time of `replace`
+  return start.replace(/[\0-\x1f\x7f-\x9f]/g, (byte) => `%${Buffer.from(byte, 'latin1').toString('hex').toUpperCase()}`)
 }

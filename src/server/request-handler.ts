@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asGatewayError, type GatewayError } from '../http/errors.ts'
 import type { ListenerScope, ModeHandler } from '../http/handler.ts'
 import { RequestContext } from '../http/request-context.ts'
-import type { GatewayResponse, OwnCredential, StreamedResponse } from '../http/response.ts'
+import { type GatewayResponse, isUnsent, type OwnCredential, type StreamedResponse } from '../http/response.ts'
 import type { Outcome } from '../observability/request-log.ts'
 import { waitForPreviousResponses } from './http1/connection.ts'
-import { isUnsent, limitStall } from './http1/stall-limit.ts'
+import { limitStall } from './http1/stall-limit.ts'
 import { UpgradeResponse } from './http1/upgrade-response.ts'
 import type { ListenerHandlers } from './listen/listener.ts'
 import type { RequestHandlers, ServerOptions } from './options.ts'
@@ -80,14 +80,20 @@ export function createRequestHandler({
     result: GatewayResponse | StreamedResponse,
     outcome: Outcome,
   ): void {
-    if ('status' in result) response.statusCode = result.status // the log may omit the request if it succeeded
-    logRequest(context, response, outcome)
     if ('stream' in result) {
+      logRequest(context, response, outcome)
       onRequestEnd(context, response.statusCode)
       return
     }
     if (isClosing() || outcome.error?.code === 'payload_invalid') response.shouldKeepAlive = false
-    sendResponse(context.request, response, result)
+    response.writeHead(result.status, result.headers)
+    response.end(result.body) // for HEAD, Node omits the body
+    // Before the headers are released, and after the response, so that the line is written at once if all bytes have been sent.
+    logRequest(context, response, outcome)
+    if (isUnsent(response)) {
+      releaseHeaders(context.request)
+      limitStall(response)
+    }
     // 499 as in nginx: the client has disconnected
     onRequestEnd(context, response.destroyed ? 499 : result.status)
   }
@@ -133,15 +139,6 @@ function handlerOf(
 
 function rejectFault(fault: GatewayError | undefined): void {
   if (fault !== undefined) throw fault
-}
-
-function sendResponse(request: IncomingMessage, response: ServerResponse, { status, headers, body }: GatewayResponse) {
-  response.writeHead(status, headers)
-  response.end(body) // for HEAD, Node omits the body
-  if (isUnsent(response)) {
-    releaseHeaders(request)
-    limitStall(response)
-  }
 }
 
 /**

@@ -16,21 +16,28 @@ export type Peers = Readonly<{
 /** @param clientNames a client certificate must be issued for one of these names; if empty, any certificate of the CA is accepted */
 export function createPeers(clientNames: readonly string[]): Peers {
   const unixSockets = new WeakSet<Socket>()
+  /** By connection, because reading a certificate takes longer than handling a request. */
+  const hasClientName = new WeakMap<TLSSocket, boolean>()
+
+  /** `authorized` is true only for a client certificate (mTLS) that Node verified against `tls.client_ca` (RFC 5280, section 6). */
+  function hasVerifiedCertificate(socket: Socket): boolean {
+    if (!(socket instanceof TLSSocket) || !socket.authorized) return false
+    if (clientNames.length === 0) return true
+    const known = hasClientName.get(socket)
+    if (known !== undefined) return known
+    const certificate = socket.getPeerX509Certificate()
+    const names = certificate === undefined ? [] : readCertificateNames(certificate)
+    const isAccepted = names.some((name) => clientNames.includes(name))
+    hasClientName.set(socket, isAccepted)
+    return isAccepted
+  }
 
   return Object.freeze({
     trackUnixSocket: (socket) => void unixSockets.add(socket),
     peerOf: (socket) => ({
       address: socket.remoteAddress,
       isUnixSocket: unixSockets.has(socket),
-      hasVerifiedCertificate: hasVerifiedCertificate(socket, clientNames),
+      hasVerifiedCertificate: hasVerifiedCertificate(socket),
     }),
   })
-}
-
-/** `authorized` is true only for a client certificate (mTLS) that Node verified against `tls.client_ca` (RFC 5280, section 6). */
-function hasVerifiedCertificate(socket: Socket, clientNames: readonly string[]): boolean {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return false
-  if (clientNames.length === 0) return true
-  const certificate = socket.getPeerX509Certificate()
-  return certificate !== undefined && readCertificateNames(certificate).some((name) => clientNames.includes(name))
 }

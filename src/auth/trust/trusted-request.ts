@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Peers } from './peers.ts'
 import { createHasProxySecret, explainMissingSecret } from './proxy-secret.ts'
 import type { IsTrustedPeer } from './trust.ts'
@@ -22,17 +21,9 @@ export function createIsTrustedRequest(
   { isTrustedPeer, peerOf }: PeerTrust,
 ) {
   const hasProxySecret = proxySecret === undefined ? () => true : createHasProxySecret(proxySecretHeader, proxySecret)
-  // The peer of a connection stays the same for all its requests.
-  const trustBySocket = new WeakMap<Socket, boolean>()
 
   return function isTrustedRequest(request: IncomingMessage): boolean {
-    const { socket } = request
-    let isTrusted = trustBySocket.get(socket)
-    if (isTrusted === undefined) {
-      isTrusted = isTrustedPeer(peerOf(socket))
-      trustBySocket.set(socket, isTrusted)
-    }
-    return isTrusted && hasProxySecret(request)
+    return isTrustedPeer(peerOf(request.socket)) && hasProxySecret(request)
   }
 }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, mock, test } from 'node:test'
-import { isUnsent, limitStall } from '../../../../src/server/http1/stall-limit.ts'
+import { isUnsent } from '../../../../src/http/response.ts'
+import { limitStall } from '../../../../src/server/http1/stall-limit.ts'
 import { stallTimeoutMs } from '../../../../src/server/listen/limits.ts'
 
 beforeEach(() => mock.timers.enable({ apis: ['setInterval'] }))
