@@ -29,6 +29,28 @@ test('a JSON log line uses the field names of the Elastic Common Schema and a ti
   })
 })
 
+test('a timestamp has the second and the millisecond of its line, also when the second changes or the clock is set back', async ({
+  mock,
+}) => {
+  const { log, written } = await create('json')
+  mock.timers.enable({ apis: ['Date'] })
+  const times = [
+    '2026-12-31T23:59:59.009Z',
+    '2026-12-31T23:59:59.999Z',
+    '2027-01-01T00:00:00.000Z',
+    '2026-12-31T23:59:59.120Z',
+  ]
+  for (const time of times) {
+    mock.timers.setTime(Date.parse(time))
+    log.info('said')
+  }
+  const lines = written.text.trimEnd().split('\n')
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line)['@timestamp']),
+    times,
+  )
+})
+
 test('each call writes one JSON line, even if a message or field contains line breaks', async () => {
   const { log, written } = await create('json')
   log.info({ 'url.path': '/a\n{"forged":true}' }, 'x\r\n{"forged":true}')

@@ -16,6 +16,8 @@ type Given = Partial<Outcome> & {
   /** What is waited for before the request can be answered. */
   work?: (request: IncomingMessage, response: ServerResponse) => Promise<unknown>
   write?: (response: ServerResponse) => void
+  /** Called as soon as the log has been told. */
+  onLogged?: (response: ServerResponse) => void
 }
 
 const answered: Given = {
@@ -36,8 +38,11 @@ let stop: () => void
 let port: number
 let reload: (changes: Partial<RequestLogOptions>) => void
 
-/** Serves as server.ts does: the log is told first, then the answer is written. */
-async function serve({ work, write, ...outcome }: Given, options: Partial<LogOptions & RequestLogOptions> = {}) {
+/** Serves as request-handler.ts does: the response is written first, then the log is told. */
+async function serve(
+  { work, write, onLogged, ...outcome }: Given,
+  options: Partial<LogOptions & RequestLogOptions> = {},
+) {
   const destination = new Writable({
     write(chunk, _encoding, done) {
       text += chunk
@@ -59,8 +64,9 @@ async function serve({ work, write, ...outcome }: Given, options: Partial<LogOpt
   const server = createServer(async (request, response) => {
     const context = new RequestContext(request, reader, 'id-7', performance.now())
     if (work) await work(request, response)
-    logRequest(context, response, outcome)
     write?.(response)
+    logRequest(context, response, outcome)
+    onLogged?.(response)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   port = (server.address() as AddressInfo).port
@@ -189,6 +195,37 @@ describe('one line per request', () => {
     })
   }
 
+  test('a response that the kernel has accepted is logged at once, without a listener', async () => {
+    const { promise: told, resolve: tell } = Promise.withResolvers<unknown>()
+    const countListeners = (response: ServerResponse) =>
+      response.listenerCount('finish') + response.listenerCount('close')
+    let before = 0
+    await serve({
+      ...answered,
+      async work(_request, response) {
+        before = countListeners(response)
+      },
+      onLogged(response) {
+        const statuses = lines().map((line) => line['http.response.status_code'])
+        tell([response.writableFinished, statuses, countListeners(response) - before])
+      },
+    })
+    await ask()
+    assert.deepEqual(await told, [false, [200], 0])
+  })
+
+  test('a response that the client has not read yet is logged when it has been sent', async () => {
+    const { promise: told, resolve: tell } = Promise.withResolvers<Line[]>()
+    await serve({ write: (response) => response.end('x'.repeat(16 * 1024 * 1024)), onLogged: () => tell(lines()) })
+    const connection = openRaw(port)
+    connection.socket.pause()
+    connection.send('GET / HTTP/1.1\r\nHost: es\r\nConnection: close\r\n\r\n')
+    assert.deepEqual(await told, [])
+    connection.socket.resume()
+    const [line] = await logged()
+    assert.equal(line?.['http.response.status_code'], 200)
+  })
+
   test('ten requests on one connection are logged on ten lines', async () => {
     await serve(answered)
     const connection = openRaw(port)
@@ -203,6 +240,16 @@ describe('one line per request', () => {
 })
 
 describe('a client that disconnects before the end of the response', () => {
+  test('a client that disconnects before it has read a large response is logged as 499', async () => {
+    await serve({ write: (response) => response.end('x'.repeat(16 * 1024 * 1024)) })
+    const connection = openRaw(port)
+    connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
+    await connection.until(/200 OK/)
+    connection.socket.destroy()
+    const [line] = await logged()
+    assert.equal(line?.['http.response.status_code'], 499)
+  })
+
   test('a client that disconnects during the response is logged as 499', async () => {
     await serve({ write: (response) => response.writeHead(200).write('half') })
     const connection = openRaw(port)
@@ -223,10 +270,7 @@ describe('a client that disconnects before the end of the response', () => {
         arrive()
         await once(response, 'close')
       },
-      write(response) {
-        finish(lines())
-        answered.write?.(response)
-      },
+      onLogged: () => finish(lines()),
     })
     const connection = openRaw(port)
     connection.send('GET / HTTP/1.1\r\nHost: es\r\n\r\n')
