@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { MaybePromise } from '../async/maybe-promise.ts'
 import type { AuthenticatedUser } from '../auth/authenticate.ts'
 import type { Credential } from '../auth/credentials/credentials.ts'
 import type { RequestContext } from '../http/request-context.ts'
@@ -29,8 +30,8 @@ export type ProxyHandlerOptions = Readonly<{
 /** Proxy mode: authenticates each request outside `/elastauth/`, forwards it, and streams the response back. */
 export function createProxyHandler(prepareRequest: PrepareRequest, options: ProxyHandlerOptions) {
   const { observe } = options
-  return async function proxyRequest(context: RequestContext): Promise<StreamedResponse> {
-    const prepared = await prepareRequest(context)
+
+  function streamed(prepared: PreparedRequest, context: RequestContext): StreamedResponse {
     const { path, identity } = prepared
     const username = identity?.username
     const credential = identity?.credential
@@ -43,6 +44,12 @@ export function createProxyHandler(prepareRequest: PrepareRequest, options: Prox
         forwardWithRetries(context, response, prepared, options, observer),
       )
     return { username, credential, stream }
+  }
+
+  return function proxyRequest(context: RequestContext): MaybePromise<StreamedResponse> {
+    const prepared = prepareRequest(context)
+    if (prepared instanceof Promise) return prepared.then((one) => streamed(one, context))
+    return streamed(prepared, context)
   }
 }
 

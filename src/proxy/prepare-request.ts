@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { MaybePromise } from '../async/maybe-promise.ts'
 import type { Authenticate, AuthenticatedUser } from '../auth/authenticate.ts'
 import type { Identity } from '../auth/identity.ts'
 import type { Subject } from '../auth/subject.ts'
@@ -34,23 +35,33 @@ export type PreparedRequest = Readonly<{
   buildHeaders: (authorization: string | undefined) => string[]
 }>
 
-/** Throws, or rejects with, GatewayError. */
-export type PrepareRequest = (context: RequestContext) => Promise<PreparedRequest>
+/** Returns a promise only for a user who is not cached. Throws, or rejects with, GatewayError. */
+export type PrepareRequest = (context: RequestContext) => MaybePromise<PreparedRequest>
 
 /** The steps that requests and upgrades share: framing checks, route, authentication, upstream headers. */
 export function createPrepareRequest(options: PrepareRequestOptions): PrepareRequest {
   const { routing, authenticate, resolveSubject, canReset, buildUpstreamHeaders } = options
   const identityHeadersOf = createIdentityHeaders()
 
-  return async function prepareRequest(context) {
+  return function prepareRequest(context) {
     const { request } = context
     checkFraming(request)
     checkForwardable(request, canReset)
     const target = originForm(request.url ?? '/')! // checkFraming rejects all other forms
     const route = routing.pickRoute(request.headers.host ?? '', target)
     if (route === undefined) throw new GatewayError('not_found', 'no route matches this host and path')
+    const user = authenticateFor(route, context)
+    if (user instanceof Promise) return user.then((one) => prepareFor(one, context, route, target))
+    return prepareFor(user, context, route, target)
+  }
+
+  function prepareFor(
+    user: AuthenticatedUser | Subject | undefined,
+    context: RequestContext,
+    route: ProxyRoute,
+    target: string,
+  ): PreparedRequest {
     const path = route.strip_path ? stripPath(target, route.path) : target
-    const user = await authenticateFor(route, context)
     const identity = user?.identity
     if (identity !== undefined) checkPermitted(identity, route, target)
     const authenticated = user !== undefined && 'credential' in user ? user : undefined
