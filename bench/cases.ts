@@ -25,9 +25,10 @@ import { unknownUserCases } from './unknown-user.ts'
 const http = 'bare node:http'
 const withLog = 'node:http with pino-http'
 const dispatch = 'bare undici.dispatch'
+const legacyName = 'Go elastauth'
 
 export const cases: readonly Case[] = [
-  { name: 'hit', title: 'A cached user, connections kept', prepare: (bench) => prepareHit(bench, identity, 1.5) },
+  { name: 'hit', title: 'A cached user, connections kept', prepare: prepareHit },
   {
     name: 'new-connection',
     title: 'A cached user, a new connection for each request',
@@ -42,14 +43,16 @@ export const cases: readonly Case[] = [
   ...unknownUserCases,
 ]
 
-async function prepareHit(bench: Bench, headers: Headers, limit: number): Promise<Program[]> {
+async function prepareHit(bench: Bench): Promise<Program[]> {
   const { node } = await programs.startFakeElasticsearch(bench)
-  const load = (one: Running) => wrk(one, bench.seconds, headers)
+  const load = (one: Running) => wrk(one, bench.seconds)
+  const legacy = await startLegacy(bench)
   return [
     measured(http, await programs.startServer(bench, http), load),
     measured(withLog, await programs.startServer(bench, withLog), load),
     measured(quietName, await programs.startElastauth(bench, { ...node, ...quiet }), load),
-    measured(asDeployedName, await programs.startElastauth(bench, { ...node, ...asDeployed }), load, limit, http),
+    measured(asDeployedName, await programs.startElastauth(bench, { ...node, ...asDeployed }), load, 1.5, http),
+    legacy ? measured(legacyName, legacy, load) : legacyNotShown,
   ]
 }
 
@@ -61,28 +64,44 @@ async function prepareNewConnection(bench: Bench): Promise<Program[]> {
   const logging = await programs.startServer(bench, withLog)
   const silent = await programs.startElastauth(bench, { ...node, ...quiet })
   const own = await programs.startElastauth(bench, { ...node, ...asDeployed })
+  const legacy = await startLegacy(bench)
   // V8 optimizes the code of a request only after many requests, more than new connections allow in a short round
   for (const one of [bare, logging, silent, own]) await wrk(one, bench.size(10, 1), headers)
   return [
     measured(http, bare, load),
     measured(withLog, logging, load),
     measured(quietName, silent, load),
-    measured(asDeployedName, own, load, 1.3, http),
-    ...(await prepareTraefik(bench, own)),
+    legacy ? measured(legacyName, legacy, load) : legacyNotShown,
+    withGoal(measured(asDeployedName, own, load, 1.3, http), { metric: perRequest, to: legacyName, atMost: 0.8 }),
+    ...(await prepareTraefik(bench, own, legacy)),
   ]
 }
 
-/** Requests per second through Traefik, which shares the processor with elastauth and opens a connection for each sub-request. */
-async function prepareTraefik(bench: Bench, elastauth: Running): Promise<Program[]> {
+/** Undefined if its program is not there. */
+async function startLegacy(bench: Bench): Promise<Running | undefined> {
+  const program = programs.programFrom('PREDECESSOR_BIN')
+  return program === undefined ? undefined : programs.startLegacy(bench, program)
+}
+
+const legacyNotShown: Program = { name: legacyName, notShown: 'set PREDECESSOR_BIN to the program' }
+
+/** Requests per second through Traefik, which shares the processor with the gateway and opens a connection for each sub-request. */
+async function prepareTraefik(bench: Bench, own: Running, legacy: Running | undefined): Promise<Program[]> {
   const name = 'elastauth behind Traefik'
+  const legacyBehindTraefik = `${legacyName} behind Traefik`
+  const metric = 'requests per second'
   const binary = programs.programFrom('TRAEFIK_BIN')
   if (binary === undefined) return [{ name, notShown: 'set TRAEFIK_BIN to the program' }]
   const upstream = await programs.startServer(bench, 'upstream', '', { isLoad: true })
-  const traefik = await programs.startTraefik(bench, binary, elastauth, upstream, identity)
-  const measure = async () => ({
-    'requests per second': (await wrk(traefik, bench.seconds)) / Math.ceil(bench.seconds),
-  })
-  return [{ name, measure }]
+  const behindTraefik = async (name: string, gateway: Running): Promise<Program> => {
+    const traefik = await programs.startTraefik(bench, binary, gateway, upstream, identity)
+    await wrk(traefik, bench.size(10, 1))
+    return { name, measure: async () => ({ [metric]: (await wrk(traefik, bench.seconds)) / Math.ceil(bench.seconds) }) }
+  }
+  return [
+    ...(legacy ? [await behindTraefik(legacyBehindTraefik, legacy)] : []),
+    withGoal(await behindTraefik(name, own), { metric, to: legacyBehindTraefik, atLeast: 1.15 }),
+  ]
 }
 
 async function prepareProxy(bench: Bench): Promise<Program[]> {
@@ -209,6 +228,10 @@ function measured(
 ): Program {
   const goals: Goal[] = atMost !== undefined && to !== undefined ? [{ metric: perRequest, to, atMost }] : []
   return { name, goals, measure: async () => ({ [perRequest]: await cpuPerRequest(running, () => load(running)) }) }
+}
+
+function withGoal(program: Program, goal: Goal): Program {
+  return 'measure' in program ? { ...program, goals: [...(program.goals ?? []), goal] } : program
 }
 
 function withRate(

@@ -99,6 +99,25 @@ export async function startElastauth(
   })
 }
 
+/** Starts the Go elastauth, version 1, as deployed: with a line per request and metrics. Its Elasticsearch is never called. */
+export async function startLegacy(bench: Pick<Bench, 'cleanup'>, program: string): Promise<Running> {
+  const port = await findFreePort()
+  const directory = temporaryDirectory(bench.cleanup)
+  const config = {
+    default_roles: ['viewer'],
+    elasticsearch_dry_run: true,
+    elasticsearch_host: 'http://127.0.0.1:1',
+    elasticsearch_username: 'elastic',
+    elasticsearch_password: 'changeme',
+    enable_metrics: true,
+    log_format: 'json',
+    secret_key: testKey,
+  }
+  writeFileSync(join(directory, 'config.yml'), JSON.stringify(config)) // JSON is YAML
+  const command = [program, '--listen', `127.0.0.1:${port}`, '--config', directory]
+  return startProgram(bench, 'Go elastauth', command, port, { env: { GOMAXPROCS: '1' } })
+}
+
 /** Flags for proxy mode in front of `upstream`. The credentials come from the cache, and Elasticsearch is not called. */
 export function proxyFlags(upstream: Pick<Running, 'url'>, flags: Flags): Flags {
   const proxy = { 'elasticsearch.dry_run': 'true', 'proxy.enabled': 'true', 'proxy.elasticsearch_url': upstream.url }
