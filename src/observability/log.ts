@@ -46,7 +46,7 @@ const { symbols } = pino
 /** The fields that a logger formats once: the level and its own fields. */
 type LineParts = Readonly<{ [symbols.lsCacheSym]: readonly string[]; [symbols.chindingsSym]: string }>
 
-/** Formats the date and the second only when the second changes, because that takes as long as the rest of a line. */
+/** Formats the date and the time up to the second only when the second changes. */
 function createTimestamp(): () => string {
   let formattedSecond = Number.NaN
   let start = ''
