@@ -22,6 +22,8 @@ const gateway = await startProxy(upstream.url)
 const head = (path: string, ...more: string[]) =>
   [`PUT ${path} HTTP/1.1`, 'Host: es', 'Remote-User: bob', 'Content-Length: 0', ...more, '', ''].join('\r\n')
 
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\n\r\n`
+
 test('forwards pipelined requests one at a time, in order, so that no write overtakes an earlier write', async () => {
   const connection = openRaw(portOf(gateway))
   const arrived = once(upstream.server, 'request')
@@ -35,17 +37,36 @@ test('forwards pipelined requests one at a time, in order, so that no write over
   assert.deepEqual(text.match(/\/first|\/now\/(?:second|third)/g), ['/first', '/now/second', '/now/third'])
 })
 
-test('does not forward pipelined requests that are still pending when their client closes the connection', async () => {
-  received.length = 0
-  const connection = openRaw(portOf(gateway))
-  const arrived = once(upstream.server, 'request')
-  connection.send(head('/stuck') + Array.from({ length: 30 }, (_, i) => head(`/now/pending/${i}`)).join(''))
-  await arrived
-  connection.socket.destroy()
-  await gateway.logged((line) => line['url.path'] === '/now/pending/29' && line['http.response.status_code'] === 499)
-  assert.deepEqual(received, ['/stuck'])
-  assert.doesNotMatch(gateway.output(), /MaxListeners/)
-})
+for (const [kind, request] of Object.entries({ 'with Content-Length': head, 'without a body': get })) {
+  test(`does not forward pipelined requests ${kind} that are still pending when their client closes the connection, and logs each of them`, async () => {
+    received.length = 0
+    const connection = openRaw(portOf(gateway))
+    const arrived = once(upstream.server, 'request')
+    const paths = Array.from({ length: 30 }, (_, i) => `/now/pending/${kind.length}/${i}`)
+    connection.send(head('/stuck') + paths.map((path) => request(path)).join(''))
+    await arrived
+    connection.socket.destroy()
+    for (const path of paths) {
+      const line = await gateway.logged((one) => one['url.path'] === path)
+      assert.equal(line['http.response.status_code'], 499)
+    }
+    assert.deepEqual(received, ['/stuck'])
+    assert.doesNotMatch(gateway.output(), /MaxListeners/)
+  })
+
+  test(`does not forward pipelined requests ${kind} if their client ends the connection while they wait`, async () => {
+    received.length = 0
+    const connection = openRaw(portOf(gateway), { allowHalfOpen: true })
+    const arrived = once(upstream.server, 'request')
+    const path = `/now/waiting/${kind.length}`
+    connection.send(head('/stuck') + request(path))
+    await arrived
+    connection.socket.end()
+    const line = await gateway.logged((one) => one['url.path'] === path)
+    assert.equal(line['http.response.status_code'], 499)
+    assert.deepEqual(received, ['/stuck'])
+  })
+}
 
 test('does not forward a request that follows the last request of its connection', async () => {
   received.length = 0
@@ -97,14 +118,17 @@ const connectRequest = 'CONNECT es:443 HTTP/1.1\r\nHost: es\r\n\r\n'
 
 test('a pipelined CONNECT request ends the connection, with the current response and all pending requests', async () => {
   for (const isReset of [false, true]) {
+    const [withLength, withoutBody] = [`/now/queued/${isReset}/1`, `/now/queued/${isReset}/2`]
     const connection = openRaw(portOf(gateway))
-    connection.send(head('/half') + head(`/now/queued/${isReset}`))
+    connection.send(head('/half') + head(withLength) + get(withoutBody))
     await connection.until(/half of$/)
     connection.send(connectRequest)
     if (isReset) connection.socket.resetAndDestroy()
     assert.deepEqual((await connection.closed).match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
-    const line = await gateway.logged((one) => one['url.path'] === `/now/queued/${isReset}`)
-    assert.equal(line['http.response.status_code'], 499)
+    for (const path of [withLength, withoutBody]) {
+      const line = await gateway.logged((one) => one['url.path'] === path)
+      assert.equal(line['http.response.status_code'], 499)
+    }
   }
   assert.equal(gateway.process.exitCode, null)
 })

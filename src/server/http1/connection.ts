@@ -98,11 +98,12 @@ export class Connection {
    */
   connectArrived(render: () => string): void {
     if (this.state === 'idle') this.#sendError(render)
-    // Those that wait for earlier responses would not notice that the socket has closed.
-    for (const response of [...this.#pending]) {
-      response.destroy()
-      response.req.destroy()
-    }
+    for (const response of [...this.#pending]) response.destroy()
+  }
+
+  /** The connection has closed. */
+  closed(): void {
+    for (const response of this.#pending) if (response.socket === null) process.nextTick(emitClose, response.destroy())
   }
 
   #removePending(response: ServerResponse): void {
@@ -116,6 +117,11 @@ export class Connection {
     this.#socket.resume().write(render())
     endGracefully(this.#socket)
   }
+}
+
+/** Tells a response that waits for earlier ones that its connection has closed, which Node 24 does not. */
+function emitClose(response: ServerResponse): void {
+  if (!response.closed) response.emit('close')
 }
 
 /**
@@ -134,11 +140,12 @@ export function waitForPreviousResponses(
   if (response.socket !== null) return undefined
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const onClose = () => reject(connectionEnded())
-  request.once('close', onClose)
+  response.once('close', onClose)
   // Node assigns the socket to a response when the earlier responses have been sent.
   response.once('socket', () => {
-    request.off('close', onClose)
-    resolve()
+    response.off('close', onClose)
+    if (socket.writableEnded || socket.destroyed) reject(connectionEnded())
+    else resolve()
   })
   return promise
 }

@@ -29,6 +29,8 @@ export function createHttp1Server<NodeServer extends Server>(
     ...createMessageClasses((socket) => connectionOf(socket).dropRequest()),
     requestTimeout: timeouts.requestMs,
     requireHostHeader: false,
+    // Requests without a body, which are most, then have no events of a stream, such as `close`.
+    optimizeEmptyRequests: true,
     // A pipelined upgrade is handled as an ordinary request, because the tunnel's bytes would overtake the pending
     // responses.
     shouldUpgradeCallback: (request: IncomingMessage) =>
@@ -60,6 +62,7 @@ export function createHttp1Server<NodeServer extends Server>(
   }
 
   function onSocketClose(this: Socket): void {
+    connections.get(this)?.closed()
     connections.delete(this)
     closeIdleSoon()
   }
