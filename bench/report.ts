@@ -1,6 +1,7 @@
 /** Writes the table in README.md and the plot from results.json: `node bench/report.ts [--check]` */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { type CaseResult, type Goal, isMet, type Row, type Run, type Summary } from './harness.ts'
+import { cases as allCases } from './cases.ts'
+import { type Case, type CaseResult, type Goal, isMet, type Row, type Run, type Summary } from './harness.ts'
 
 const file = (name: string) => new URL(name, import.meta.url).pathname
 export const resultsFile = file('results.json')
@@ -29,8 +30,19 @@ export function mergeCase(results: Results, measured: CaseResult, order: readonl
   return { ...results, cases: merged.toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name)) }
 }
 
-/** The files that follow from the results, by path. */
-export function buildReport(results: Results, readme = readFileSync(file('README.md'), 'utf8')): Map<string, string> {
+/** The earlier result of a case that could not run now, if there is one, with the run that measured it. */
+export function keepMeasured(result: CaseResult, { date, commit, machine, cases }: Results): CaseResult {
+  const earlier = cases.find(({ name }) => name === result.name)
+  if (result.rows.length > 0 || earlier === undefined || earlier.rows.length === 0) return result
+  return { run: { date, commit, loadAverage: machine.loadAverage }, ...earlier }
+}
+
+/** The files that follow from the results, by path. The README also names those of `known` that have no results. */
+export function buildReport(
+  results: Results,
+  known: readonly Pick<Case, 'name' | 'title'>[] = allCases,
+  readme = readFileSync(file('README.md'), 'utf8'),
+): Map<string, string> {
   const [start, rest = ''] = readme.split(markers[0])
   const [, end = ''] = rest.split(markers[1])
   const { date, commit, versions, machine, cases } = results
@@ -45,8 +57,11 @@ export function buildReport(results: Results, readme = readFileSync(file('README
     `${date.slice(0, 10)}, commit ${commit}, Node ${versions.node}, ${others.join('')}${machine.processor}, ${machine.memoryGigabytes} GB, Linux ` +
     `${machine.kernel}; load average ${before} before and ${after} after the run.`
   const tables = cases.map(tableOf).join('\n')
+  const missing = known.filter(({ name }) => !cases.some((result) => result.name === name))
+  const list = missing.map(({ name, title }) => `- ${title} (\`${name}\`)\n`)
+  const noResults = list.length === 0 ? '' : `\n### Not measured yet\n\n${list.join('')}`
   return new Map([
-    [file('README.md'), `${start}${markers[0]}\n\n${about}\n\n${tables}\n${markers[1]}${end}`],
+    [file('README.md'), `${start}${markers[0]}\n\n${about}\n\n${tables}${noResults}\n${markers[1]}${end}`],
     [file('results.svg'), plotOf(cases)],
   ])
 }
@@ -64,7 +79,8 @@ export function tableOf({ title, rows, notShown, run }: CaseResult): string {
   })
   const missing = notShown.map((reason) => `\nNot shown: ${reason}.\n`)
   const about = run === undefined ? '' : `\nMeasured in another run: ${describeRun(run)}.\n`
-  return `### ${title}\n\n${head}${lines.join('')}${missing.join('')}${about}`
+  const table = rows.length === 0 ? '' : `\n${head}${lines.join('')}`
+  return `### ${title}\n${table}${missing.join('')}${about}`
 }
 
 function describeRun({ date, commit, loadAverage }: Run): string {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isMet, runCase, summarize, summaryOf } from '../../../bench/harness.ts'
 import { startProgram } from '../../../bench/programs.ts'
-import { mergeCase, type Results, tableOf } from '../../../bench/report.ts'
+import { keepMeasured, mergeCase, type Results, tableOf } from '../../../bench/report.ts'
 import { cpuPerRequest, readH2spec, readWrk } from '../../../bench/requests.ts'
 import { superiority } from '../../../bench/unknown-user.ts'
 
@@ -73,6 +73,24 @@ describe('the report of the benchmarks', () => {
       tableOf(merged.cases[1]!),
       /Measured in another run: 2026-11-29, commit second; load average 0\.5 before and 2\.0 after the run\.\n$/,
     )
+  })
+
+  test('a case that could not run keeps its earlier results with the run that measured them, if there are any', () => {
+    const rows = summarize([{ name: 'a', goals: [], figures: series(1) }])
+    const header = { date: '2026-11-29T10:00:00.000Z', commit: 'first' }
+    const run = { date: '2026-11-28T10:00:00.000Z', commit: 'older', loadAverage }
+    const cases = [{ ...one('b'), rows }, { ...one('c'), rows, run }, one('d')]
+    const earlier = { ...header, machine: { loadAverage }, cases } as unknown as Results
+    const skipped = (name: string) => ({ ...one(name), notShown: ['set ELASTICSEARCH_URL'] })
+    assert.deepEqual(keepMeasured(skipped('b'), earlier), { ...one('b'), rows, run: { ...header, loadAverage } })
+    assert.deepEqual(keepMeasured(skipped('c'), earlier), { ...one('c'), rows, run })
+    for (const name of ['d', 'e']) assert.deepEqual(keepMeasured(skipped(name), earlier), skipped(name))
+    const again = { ...one('b'), rows: summarize([{ name: 'a', goals: [], figures: series(2) }]) }
+    assert.deepEqual(keepMeasured(again, earlier), again)
+  })
+
+  test('a case without rows has the reason in place of a table', () => {
+    assert.equal(tableOf({ ...one('x'), notShown: ['set A_BIN'] }), '### x\n\nNot shown: set A_BIN.\n')
   })
 
   test('a goal with two limits shows both, and is met between them only', () => {

@@ -12,10 +12,24 @@ test('the tables and the plot of the benchmarks agree with results.json', () => 
     assert.equal(readFileSync(path, 'utf8'), text, `${path}: run \`node bench/report.ts\``)
 })
 
-test('results.json has every case, with the ratios that follow from its values', () => {
+test('the README names a case that has no results yet, and has no such list when every case has results', () => {
+  const readmeFor = (known: Parameters<typeof buildReport>[1]) => {
+    const [, readme] = [...buildReport(results, known, '<!-- results -->\n<!-- end of results -->')][0]!
+    return readme
+  }
+  const measured = results.cases.map(({ name, title }) => ({ name, title }))
+  assert.match(
+    readmeFor([...measured, { name: 'new', title: 'A new case' }]),
+    /\n\n### Not measured yet\n\n- A new case \(`new`\)\n\n<!-- end of results -->/,
+  )
+  assert.doesNotMatch(readmeFor(measured), /Not measured yet/)
+})
+
+test('results.json has results of existing cases only, in their order, with the ratios that follow from the values', () => {
+  const measuredNames = new Set(results.cases.map(({ name }) => name))
   assert.deepEqual(
     results.cases.map(({ name }) => name),
-    cases.map(({ name }) => name),
+    cases.map(({ name }) => name).filter((name) => measuredNames.has(name)),
   )
   for (const { name, rows } of results.cases) {
     for (const metric of new Set(rows.map((row) => row.metric))) {
