@@ -7,19 +7,26 @@ import { skipWithoutRedis, startRedis } from '../test/support/redis/server.ts'
 import { signInWithForm, usersEnv, usersFlags } from '../test/support/sign-in-form.ts'
 import { bodyCases } from './bodies.ts'
 import type { Bench, Case, Goal, Program } from './harness.ts'
+import { latencyCase } from './latency.ts'
+import { memoryCase } from './memory.ts'
+import { metricsCase } from './metrics.ts'
 import * as programs from './programs.ts'
 import { asDeployed, asDeployedName, type Flags, quiet, quietName, type Running } from './programs.ts'
+import { redisCase } from './redis.ts'
 import {
   cpuPerRequest,
   type Headers,
   http2Load,
   identity,
+  measured,
   perRequest,
   readH2spec,
   sendAll,
   webSocketLoad,
   wrk,
 } from './requests.ts'
+import { startCase } from './start.ts'
+import { streamCases } from './streams.ts'
 import { unknownUserCases } from './unknown-user.ts'
 
 const http = 'bare node:http'
@@ -40,6 +47,12 @@ export const cases: readonly Case[] = [
   { name: 'audit', title: 'Audit log', prepare: prepareAudit },
   { name: 'websocket', title: 'A WebSocket message and its echo', prepare: prepareWebSocket },
   ...bodyCases,
+  ...streamCases,
+  latencyCase,
+  startCase,
+  memoryCase,
+  redisCase,
+  metricsCase,
   ...unknownUserCases,
 ]
 
@@ -216,18 +229,6 @@ async function prepareWebSocket(bench: Bench): Promise<Program[]> {
     withRate('bare tunnel', await programs.startServer(bench, 'bare tunnel', upstream.url), load, bench.seconds),
     withRate(asDeployedName, elastauth, load, bench.seconds),
   ]
-}
-
-/** With `atMost`, the ratio to the program `to` has a limit. */
-function measured(
-  name: string,
-  running: Running,
-  load: (running: Running) => Promise<number>,
-  atMost?: number,
-  to?: string,
-): Program {
-  const goals: Goal[] = atMost !== undefined && to !== undefined ? [{ metric: perRequest, to, atMost }] : []
-  return { name, goals, measure: async () => ({ [perRequest]: await cpuPerRequest(running, () => load(running)) }) }
 }
 
 function withGoal(program: Program, goal: Goal): Program {

@@ -1,57 +1,54 @@
-/**
- * Resident memory with many cached users. `node bench/memory.ts [users]`
- * Each user sends one request (a read and a write at the fake Elasticsearch), then another one (a hit).
- */
-
-import { Agent, get } from 'node:http'
+/** Resident memory with many cached users. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createFakeElasticsearch } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
-import { startGatewayFor } from '../test/support/gateway.ts'
-import { residentMegabytes } from '../test/support/resident-memory.ts'
+import { residentMegabytes, trackPeakResidentMegabytes } from '../test/support/resident-memory.ts'
+import type { Bench, Case, Figures } from './harness.ts'
+import { quiet, quietName, startElastauth, startFakeElasticsearch } from './programs.ts'
+import { sendAll, users } from './requests.ts'
 
-const users = Number(process.argv[2] ?? 100_000)
-const fakeElasticsearch = createFakeElasticsearch()
-const node = { url: await fakeElasticsearch.listen(), username: 'elastic', password: 'changeme' }
-const gateway = await startGatewayFor(node, {
-  nodeArguments: process.argv.slice(3),
-  main: new URL('../dist/main.cjs', import.meta.url).pathname,
-  flags: { log_level: 'error', listen: '127.0.0.1:6104' },
-})
-const agent = new Agent({ keepAlive: true, maxSockets: 32 })
+const created = 'resident memory after the first requests, MB'
+const returned = 'resident memory after the second requests, MB'
+const idle = 'resident memory after 5 s of idle time, MB'
 
-report('started')
-await sendRequests()
-report(`${users} users, first request`)
-await sendRequests()
-report('second request, from the cache')
-await sleep(5_000)
-report('after 5 s of idle time')
-agent.destroy()
-await gateway.stop()
-await fakeElasticsearch.close()
-
-async function sendRequests(): Promise<void> {
-  let next = 0
-  const worker = async () => {
-    while (next < users) await sendRequest(next++)
-  }
-  await Promise.all(Array.from({ length: 32 }, worker))
+export const memoryCase: Case = {
+  name: 'memory',
+  title: '100,000 cached users',
+  rounds: 3,
+  hasNoWarmUp: true,
+  prepare: async (bench) => [
+    {
+      name: quietName,
+      measure: () => measure(bench),
+      goals: [created, returned, idle].map((metric) => ({ metric, atMost: 160 })),
+    },
+  ],
 }
 
-function sendRequest(user: number): Promise<void> {
-  const headers = {
-    'Remote-User': `user-${user}@example.com`,
-    'Remote-Groups': `users,team-${user % 100}`,
-    'Remote-Email': `user-${user}@example.com`,
+/** Each user sends one request (a read and a write at the fake Elasticsearch), then another one (a hit). */
+async function measure({ size }: Bench): Promise<Figures> {
+  await using cleanup = new AsyncDisposableStack()
+  const { fake, node } = await startFakeElasticsearch({ cleanup })
+  // the fake Elasticsearch and the load share a processor
+  const flags = { ...node, ...quiet, 'elasticsearch.timeout': '1m' }
+  const { url, pid } = await startElastauth({ cleanup }, flags)
+  const [count, batch] = [size(100_000, 100), size(10_000, 50)]
+  const sendFromEach = async () => {
+    for (let i = 0; i < count; i += batch) {
+      await sendAll(url, users(i, i + batch))
+      fake.calls.length = 0 // so that the memory of this process does not grow with them
+    }
+    return residentMegabytes(pid)
   }
-  return new Promise((resolve, reject) => {
-    get(gateway.url, { agent, headers }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`status ${response.statusCode}`))
-      response.resume().on('end', resolve)
-    }).on('error', reject)
-  })
-}
-
-function report(state: string): void {
-  console.log(`${state.padEnd(36)} ${residentMegabytes(gateway.process.pid!).toFixed(0)} MB resident`)
+  const atStart = residentMegabytes(pid)
+  const stopTracking = trackPeakResidentMegabytes(pid)
+  const afterFirst = await sendFromEach()
+  const afterSecond = await sendFromEach()
+  const peak = stopTracking()
+  await sleep(size(5000, 100))
+  return {
+    'resident memory at the start, MB': atStart,
+    [created]: afterFirst,
+    [returned]: afterSecond,
+    [idle]: residentMegabytes(pid),
+    'largest resident memory, MB': peak,
+  }
 }

@@ -125,7 +125,9 @@ export function proxyFlags(upstream: Pick<Running, 'url'>, flags: Flags): Flags 
 }
 
 /** A fake Elasticsearch in this process, and the flags for it. */
-export async function startFakeElasticsearch({ cleanup }: Bench): Promise<{ fake: FakeElasticsearch; node: Flags }> {
+export async function startFakeElasticsearch({
+  cleanup,
+}: Pick<Bench, 'cleanup'>): Promise<{ fake: FakeElasticsearch; node: Flags }> {
   const fake = createFakeElasticsearch()
   cleanup.defer(() => fake.close())
   return { fake, node: { 'elasticsearch.hosts': await fake.listen(), 'elasticsearch.username': 'elastic' } }

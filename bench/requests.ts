@@ -1,4 +1,4 @@
-/** Load generators. Each returns the number of successful responses. */
+/** Load generators, each of which returns the number of successful responses; and what they measure. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -6,6 +6,7 @@ import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import { promisify } from 'node:util'
 import { Pool } from 'undici'
+import type { Goal, Program } from './harness.ts'
 import type { Running } from './programs.ts'
 
 const run = promisify(execFile)
@@ -27,6 +28,18 @@ export async function cpuPerRequest({ name, pid }: Pick<Running, 'name' | 'pid'>
   const requests = await load()
   if (!(requests > 0)) throw new Error(`${name}: no request was successful`)
   return (cpuMicroseconds(pid) - before) / requests
+}
+
+/** The processor time per request. With `atMost`, its ratio to the program `to` has a limit. */
+export function measured(
+  name: string,
+  running: Running,
+  load: (running: Running) => Promise<number>,
+  atMost?: number,
+  to?: string,
+): Program {
+  const goals: Goal[] = atMost !== undefined && to !== undefined ? [{ metric: perRequest, to, atMost }] : []
+  return { name, goals, measure: async () => ({ [perRequest]: await cpuPerRequest(running, () => load(running)) }) }
 }
 
 /** wrk with 64 connections, or with a new connection for each request. */
@@ -59,9 +72,9 @@ export function readH2spec(name: string, output: string): number {
   return Number(failed)
 }
 
-/** Sends each of the requests once, 32 at a time. */
-export async function sendAll(url: string, requests: readonly Headers[]): Promise<number> {
-  const pool = new Pool(url, { connections: 32, keepAliveTimeout: 600_000 })
+/** Sends each of the requests once. */
+export async function sendAll(url: string, requests: readonly Headers[], concurrency = 32): Promise<number> {
+  const pool = new Pool(url, { connections: concurrency, keepAliveTimeout: 600_000 })
   let next = 0
   const worker = async () => {
     while (next < requests.length) {
@@ -70,9 +83,18 @@ export async function sendAll(url: string, requests: readonly Headers[]): Promis
       if (statusCode !== 200) throw new Error(`status ${statusCode} from ${url}: ${text}`)
     }
   }
-  await Promise.all(Array.from({ length: 32 }, worker))
+  await Promise.all(Array.from({ length: concurrency }, worker))
   await pool.close()
   return requests.length
+}
+
+/** Headers of `user-FROM` to the one before `user-TO`. */
+export function users(from: number, to: number): Headers[] {
+  return Array.from({ length: to - from }, (_, i) => ({
+    'Remote-User': `user-${from + i}@example.com`,
+    'Remote-Groups': `users,team-${(from + i) % 100}`,
+    'Remote-Email': `user-${from + i}@example.com`,
+  }))
 }
 
 /** 32 streams at a time on four connections. */
@@ -134,4 +156,10 @@ export function cpuMicroseconds(pid: number): number {
     Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),
   )
   return nanoseconds.reduce((sum, each) => sum + each, 0) / 1000
+}
+
+/** @param share between 0 and 1 */
+export function percentile(values: readonly number[], share: number): number {
+  if (values.length === 0) throw new Error('no values were measured')
+  return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]!
 }

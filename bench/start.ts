@@ -1,63 +1,63 @@
-/**
- * Processor time (user and system) from the start to the first response, for a new user, and of `elastauth health`, as
- * ratios to `node -e 0` in the same round; and the memory at rest. `npm run build && node bench/start.ts [rounds]`
- */
-
-import { spawnSync } from 'node:child_process'
+/** Processor time (user and system) of the start and of `elastauth health`, beside `node -e 0`; and the memory at rest. */
+import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createFakeElasticsearch } from '../test/support/fake-elasticsearch/fake-elasticsearch.ts'
-import { authorize, startGatewayFor } from '../test/support/gateway.ts'
+import { promisify } from 'node:util'
 import { residentMegabytes } from '../test/support/resident-memory.ts'
-import { formatMedian } from './load.ts'
-import { cpuMicroseconds } from './requests.ts'
+import type { Bench, Case, Figures, Program } from './harness.ts'
+import { builtProgram, type Flags, quiet, startElastauth, startFakeElasticsearch } from './programs.ts'
+import { cpuMicroseconds, identity, sendAll } from './requests.ts'
 
-const rounds = Number(process.argv[2] ?? 9)
-const programs = {
-  'dist/main.cjs': new URL('../dist/main.cjs', import.meta.url).pathname,
-  'src/main.ts': new URL('../src/main.ts', import.meta.url).pathname,
-}
-const fakeElasticsearch = createFakeElasticsearch()
-const node = { url: await fakeElasticsearch.listen(), username: 'elastic', password: 'changeme' }
-const figures = new Map<string, number[]>()
+const empty = 'node -e 0'
+const time = 'processor time, ms'
+const resident = 'resident memory at rest, MB'
+const run = promisify(execFile)
 
-await runRound(() => {}) // fills the disk cache
-for (let round = 1; round <= rounds; round++)
-  await runRound((name, value) => figures.set(name, [...(figures.get(name) ?? []), value]))
-await fakeElasticsearch.close()
-
-for (const [name, values] of figures) console.log(`${name.padEnd(50)} ${formatMedian(values, 1)}`)
-
-async function runRound(add: (name: string, value: number) => void): Promise<void> {
-  for (const [name, main] of Object.entries(programs)) {
-    const before = measureCommand(['-e', '0'])
-    const { start, health, megabytes } = await measureGateway(main)
-    const empty = (before + measureCommand(['-e', '0'])) / 2
-    add('node -e 0, ms', empty)
-    add(`${name}: start to first response, ms`, start)
-    add(`${name}: start to first response, ratio`, start / empty)
-    add(`${name} health, ms`, health)
-    add(`${name} health, ratio`, health / empty)
-    add(`${name}: resident at rest, MB`, megabytes)
-  }
+export const startCase: Case = {
+  name: 'start',
+  title: 'The start, the health check and the memory at rest',
+  rounds: 9,
+  prepare,
 }
 
-async function measureGateway(main: string) {
-  const gateway = await startGatewayFor(node, { main })
-  const { status } = await authorize(gateway, `user-${Math.random()}`)
-  const start = cpuMicroseconds(gateway.process.pid!) / 1000
-  if (status !== 200) throw new Error(`status ${status}`)
-  const health = measureCommand([main, 'health', '--listen', new URL(gateway.url).host])
-  await sleep(1000)
-  const megabytes = residentMegabytes(gateway.process.pid!)
-  await gateway.stop()
-  return { start, health, megabytes }
+async function prepare(bench: Bench): Promise<Program[]> {
+  const { node } = await startFakeElasticsearch(bench)
+  const { port } = await startElastauth(bench, { ...node, ...quiet })
+  const health = [builtProgram, 'health', '--listen', `127.0.0.1:${port}`]
+  const runs = bench.size(5, 1)
+  return [
+    { name: empty, measure: async () => ({ [time]: await measureCommand(['-e', '0'], runs) }) },
+    {
+      name: 'elastauth, start to first response',
+      measure: () => measureStart(bench, node),
+      goals: [
+        { metric: time, to: empty, atMost: 6 },
+        { metric: resident, atMost: 85 },
+      ],
+    },
+    {
+      name: 'elastauth health',
+      measure: async () => ({ [time]: await measureCommand(health, runs) }),
+      goals: [{ metric: time, to: empty, atMost: 2.5 }],
+    },
+  ]
 }
 
-/** The processor time of a command of Node until it exits, in milliseconds, as Bash measures it. */
-function measureCommand(args: readonly string[]): number {
-  const script = 'TIMEFORMAT="%U %S"; time "$@"'
-  const { status, stderr } = spawnSync('bash', ['-c', script, 'bash', process.execPath, ...args], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(stderr)
-  const [user = 0, system = 0] = stderr.trim().split(/\s+/).slice(-2).map(Number)
-  return 1000 * (user + system)
+/** The first response is for a new user. */
+async function measureStart({ size }: Bench, node: Flags): Promise<Figures> {
+  await using cleanup = new AsyncDisposableStack()
+  const { url, pid } = await startElastauth({ cleanup }, node)
+  await sendAll(url, [{ ...identity, 'Remote-User': `user-${Math.random()}` }])
+  const milliseconds = cpuMicroseconds(pid) / 1000
+  await sleep(size(1000, 100))
+  return { [time]: milliseconds, [resident]: residentMegabytes(pid) }
+}
+
+/** The mean processor time of a command of Node until it exits, in milliseconds, as Bash measures it. Throws if the command fails. */
+async function measureCommand(args: readonly string[], runs: number): Promise<number> {
+  const script = `TIMEFORMAT='%U %S'; time for ((i = 0; i < ${runs}; i++)); do "$@" || exit; done`
+  const { stderr } = await run('bash', ['-c', script, 'bash', process.execPath, ...args], {
+    env: { PATH: process.env.PATH }, // without NODE_COMPILE_CACHE and NODE_OPTIONS
+  })
+  const [user, system] = stderr.trim().split(/\s+/).slice(-2).map(Number)
+  return (1000 * (user! + system!)) / runs
 }

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { isMet, runCase, summarize, summaryOf } from '../../../bench/harness.ts'
 import { startProgram } from '../../../bench/programs.ts'
 import { keepMeasured, mergeCase, type Results, tableOf } from '../../../bench/report.ts'
-import { cpuPerRequest, readH2spec, readWrk } from '../../../bench/requests.ts'
+import { cpuPerRequest, percentile, readH2spec, readWrk, users } from '../../../bench/requests.ts'
 import { superiority } from '../../../bench/unknown-user.ts'
 
 const metric = 'processor time per request, µs'
@@ -109,6 +109,21 @@ test('the probability of superiority is 0.5 for equal distributions, and 0 or 1 
   assert.equal(superiority([4, 5], [1, 2, 3]), 1)
   assert.equal(superiority([1, 2, 3], [4, 5]), 0)
   assert.equal(superiority([1, 3], [2]), 0.5)
+})
+
+test('a percentile is a measured value, at most the largest, whatever the order of the values', () => {
+  assert.equal(percentile([30, 10, 20, 40], 0.5), 30)
+  assert.equal(percentile([30, 10, 20, 40], 0.99), 40)
+  assert.equal(percentile([30, 10], 1), 30)
+  assert.throws(() => percentile([], 0.5), /no values/)
+})
+
+test('two batches of users do not overlap', () => {
+  const names = [...users(0, 3), ...users(3, 5)].map((headers) => headers['Remote-User'])
+  assert.deepEqual(
+    names,
+    [0, 1, 2, 3, 4].map((i) => `user-${i}@example.com`),
+  )
 })
 
 describe('faults of a benchmark are errors', () => {
