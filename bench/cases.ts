@@ -6,6 +6,7 @@ import { startOidcProvider } from '../test/support/oidc/provider.ts'
 import { skipWithoutRedis, startRedis } from '../test/support/redis/server.ts'
 import { signInWithForm, usersEnv, usersFlags } from '../test/support/sign-in-form.ts'
 import { bodyCases } from './bodies.ts'
+import { crowdCase } from './crowd.ts'
 import type { Bench, Case, Goal, Program } from './harness.ts'
 import { latencyCase } from './latency.ts'
 import { memoryCase } from './memory.ts'
@@ -28,6 +29,7 @@ import {
 import { startCase } from './start.ts'
 import { streamCases } from './streams.ts'
 import { unknownUserCases } from './unknown-user.ts'
+import { usersCase } from './users.ts'
 
 const http = 'bare node:http'
 const withLog = 'node:http with pino-http'
@@ -54,6 +56,8 @@ export const cases: readonly Case[] = [
   redisCase,
   metricsCase,
   ...unknownUserCases,
+  usersCase,
+  crowdCase,
 ]
 
 async function prepareHit(bench: Bench): Promise<Program[]> {

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { cases } from '../../../bench/cases.ts'
 import { summarize } from '../../../bench/harness.ts'
 import { buildReport, readResults } from '../../../bench/report.ts'
+import { findFaults, pages } from '../../support/documentation.ts'
 
 const results = readResults()
 
@@ -23,6 +24,19 @@ test('the README names a case that has no results yet, and has no such list when
     /\n\n### Not measured yet\n\n- A new case \(`new`\)\n\n<!-- end of results -->/,
   )
   assert.doesNotMatch(readmeFor(measured), /Not measured yet/)
+})
+
+test('each name of a case is unique, and each benchmark that a page names is a case', () => {
+  const names = new Set(cases.map(({ name }) => name))
+  assert.equal(names.size, cases.length)
+  const readme = {
+    path: 'bench/README.md',
+    text: readFileSync(new URL('../../../bench/README.md', import.meta.url), 'utf8'),
+  }
+  const reference = /(?:npm run bench -- --only |\bbenchmark `)([\w-]+)/g
+  const isUnknown = ([, name]: readonly string[]) => !names.has(name!)
+  assert.deepEqual(findFaults([...pages, readme], reference, isUnknown), [])
+  assert.ok(findFaults(pages, reference, () => true).length >= 4)
 })
 
 test('results.json has results of existing cases only, in their order, with the ratios that follow from the values', () => {
