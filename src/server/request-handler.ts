@@ -86,8 +86,9 @@ export function createRequestHandler({
       return
     }
     if (isClosing() || outcome.error?.code === 'payload_invalid') response.shouldKeepAlive = false
-    response.writeHead(result.status, result.headers)
-    response.end(result.body) // for HEAD, Node omits the body
+    if (response.destroyed)
+      response.statusCode = result.status // not sent: Node 24 would then take it for sent
+    else response.writeHead(result.status, result.headers).end(result.body) // for HEAD, Node omits the body
     // Before the headers are released, and after the response, so that the line is written at once if all bytes have been sent.
     logRequest(context, response, outcome)
     if (isUnsent(response)) {
