@@ -178,10 +178,11 @@ test('the help, the messages and the faults name only files that the package and
   for (const path of named) assert.ok(files.includes(path) && imageScript.includes(path), path)
 })
 
-test('every command on a version of Node.js older than package.json allows names both versions, and exits with 1', async () => {
+test('every command on a version of Node.js that package.json excludes names the versions, and exits with 1', async () => {
   const root = join(import.meta.dirname, '../../..')
   const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const [major, minor] = engines.node.replace('>=', '').split('.').map(Number)
+  const [, ...limits] = /^\^24\.(\d+)\.0 \|\| >=26\.(\d+)\.0$/.exec(engines.node)!
+  const [minor24, minor26] = limits.map(Number) as [number, number]
   const runOn = async (version: string) => {
     const versions = `{ value: { ...process.versions, node: '${version}' } }`
     const preload = `Object.defineProperty(process, 'versions', ${versions}); Object.defineProperty(process, 'version', { value: 'v${version}' })`
@@ -190,11 +191,11 @@ test('every command on a version of Node.js older than package.json allows names
     const [[code], stderr] = await Promise.all([once(child, 'close'), text(child.stderr)])
     return { code, stderr }
   }
-  for (const version of ['20.20.2', `${major}.${minor - 1}.9`])
+  for (const version of ['20.20.2', `24.${minor24 - 1}.9`, '25.9.0', `26.${minor26 - 1}.9`])
     assert.deepEqual(await runOn(version), {
       code: 1,
-      stderr: `elastauth: needs Node.js ${major}.${minor} or later, and this is v${version}: install a later version, or use the image of elastauth\n`,
+      stderr: `elastauth: needs Node.js 24.${minor24} or later, or 26.${minor26} or later, and this is v${version}: install a later version, or use the image of elastauth\n`,
     })
-  for (const version of [`${major}.${minor}.0`, `${major + 1}.0.0`])
+  for (const version of [`24.${minor24}.0`, `26.${minor26}.0`, '27.0.0'])
     assert.deepEqual(await runOn(version), { code: 0, stderr: '' })
 })
