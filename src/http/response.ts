@@ -5,7 +5,7 @@ import { fieldLinesOf } from './headers.ts'
 export type OwnCredential = Readonly<{ realm: string; id?: string; name?: string }>
 
 /**
- * A complete response as a plain value, which can be logged before its first byte is sent, and tested without a socket.
+ * A complete response as a plain value, which can be tested without a socket.
  */
 export type GatewayResponse = Readonly<{
   status: number

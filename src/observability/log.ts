@@ -46,7 +46,7 @@ const { symbols } = pino
 /** The fields that a logger formats once: the level and its own fields. */
 type LineParts = Readonly<{ [symbols.lsCacheSym]: readonly string[]; [symbols.chindingsSym]: string }>
 
-/** Formats the date and the time up to the second only when the second changes. */
+/** Formats the date and time only when the second changes, and appends the milliseconds. */
 function createTimestamp(): () => string {
   let formattedSecond = Number.NaN
   let start = ''

@@ -160,5 +160,7 @@ export function statusOf(response: ServerResponse): number {
 }
 
 function isSent(response: ServerResponse): boolean {
-  return response.writableFinished || (response.writableEnded && !response.destroyed && !isUnsent(response))
+  if (response.writableFinished) return true
+  const hasFailed = response.destroyed || response.socket?.errored // a reset connection is destroyed only after the write
+  return response.writableEnded && !hasFailed && !isUnsent(response)
 }

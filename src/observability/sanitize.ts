@@ -18,6 +18,6 @@ export function sanitize({ method, target, host }: OriginalRequest): SanitizedRe
  */
 function percentEncodeControls(text: string, maxLength: number): string {
   const start = text.slice(0, maxLength)
-  if (!/[\0-\x1f\x7f-\x9f]/.test(start)) return start // takes a third of the time of `replace`
+  if (!/[\0-\x1f\x7f-\x9f]/.test(start)) return start // three times as fast as `replace`
   return start.replace(/[\0-\x1f\x7f-\x9f]/g, (byte) => `%${Buffer.from(byte, 'latin1').toString('hex').toUpperCase()}`)
 }

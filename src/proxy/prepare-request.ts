@@ -35,7 +35,7 @@ export type PreparedRequest = Readonly<{
   buildHeaders: (authorization: string | undefined) => string[]
 }>
 
-/** Returns a promise only for a user who is not cached. Throws, or rejects with, GatewayError. */
+/** Returns a promise only if authentication needs I/O. Throws, or rejects with, GatewayError. */
 export type PrepareRequest = (context: RequestContext) => MaybePromise<PreparedRequest>
 
 /** The steps that requests and upgrades share: framing checks, route, authentication, upstream headers. */

@@ -85,12 +85,13 @@ export function createRequestHandler({
       onRequestEnd(context, response.statusCode)
       return
     }
-    if (isClosing() || outcome.error?.code === 'payload_invalid') response.shouldKeepAlive = false
-    if (response.destroyed)
-      response.statusCode = result.status // not sent: Node 24 would then take it for sent
-    else response.writeHead(result.status, result.headers).end(result.body) // for HEAD, Node omits the body
-    // Before the headers are released, and after the response, so that the line is written at once if all bytes have been sent.
-    logRequest(context, response, outcome)
+    if (isClosing() || isFramingUncertain(outcome.error)) response.shouldKeepAlive = false
+    try {
+      send(response, result)
+    } finally {
+      // After the response has been written, so that the line is logged at once if all bytes were sent; before the headers are released.
+      logRequest(context, response, outcome)
+    }
     if (isUnsent(response)) {
       releaseHeaders(context.request)
       limitStall(response)
@@ -140,6 +141,17 @@ function handlerOf(
 
 function rejectFault(fault: GatewayError | undefined): void {
   if (fault !== undefined) throw fault
+}
+
+/** Whether the end of the request is not known: after invalid data, or too many headers, of which Node ignores some. */
+function isFramingUncertain(error: GatewayError | undefined): boolean {
+  return error?.code === 'payload_invalid' || error?.code === 'headers_too_large'
+}
+
+function send(response: ServerResponse, { status, headers, body }: GatewayResponse): void {
+  response.statusCode = status
+  if (response.destroyed) return // Node 24 would take the response for sent
+  response.writeHead(status, headers).end(body) // for HEAD, Node omits the body
 }
 
 /**

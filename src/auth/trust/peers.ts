@@ -16,7 +16,7 @@ export type Peers = Readonly<{
 /** @param clientNames a client certificate must be issued for one of these names; if empty, any certificate of the CA is accepted */
 export function createPeers(clientNames: readonly string[]): Peers {
   const unixSockets = new WeakSet<Socket>()
-  /** By connection, because reading a certificate takes longer than handling a request. */
+  /** Cached by connection, because reading a certificate takes longer than handling a request. */
   const hasClientName = new WeakMap<TLSSocket, boolean>()
 
   /** `authorized` is true only for a client certificate (mTLS) that Node verified against `tls.client_ca` (RFC 5280, section 6). */

@@ -119,7 +119,7 @@ export class Connection {
   }
 }
 
-/** Tells a response that waits for earlier ones that its connection has closed, which Node 24 does not. */
+/** Emits `close` for a response that was waiting for earlier ones when its connection closed. Node 24 does not. */
 function emitClose(response: ServerResponse): void {
   if (!response.closed) response.emit('close')
 }

@@ -29,7 +29,7 @@ export function createHttp1Server<NodeServer extends Server>(
     ...createMessageClasses((socket) => connectionOf(socket).dropRequest()),
     requestTimeout: timeouts.requestMs,
     requireHostHeader: false,
-    // Requests without a body, which are most, then have no events of a stream, such as `close`.
+    // Most requests have no body. Their streams then emit no events, not even `close`.
     optimizeEmptyRequests: true,
     // A pipelined upgrade is handled as an ordinary request, because the tunnel's bytes would overtake the pending
     // responses.

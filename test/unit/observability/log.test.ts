@@ -29,7 +29,7 @@ test('a JSON log line uses the field names of the Elastic Common Schema and a ti
   })
 })
 
-test('a timestamp has the second and the millisecond of its line, also when the second changes or the clock is set back', async ({
+test('a timestamp shows the time of its own line, even when the second changes or the clock is set back', async ({
   mock,
 }) => {
   const { log, written } = await create('json')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
@@ -16,7 +16,7 @@ type Given = Partial<Outcome> & {
   /** What is waited for before the request can be answered. */
   work?: (request: IncomingMessage, response: ServerResponse) => Promise<unknown>
   write?: (response: ServerResponse) => void
-  /** Called as soon as the log has been told. */
+  /** Called right after `logRequest`. */
   onLogged?: (response: ServerResponse) => void
 }
 
@@ -38,7 +38,7 @@ let stop: () => void
 let port: number
 let reload: (changes: Partial<RequestLogOptions>) => void
 
-/** Serves as request-handler.ts does: the response is written first, then the log is told. */
+/** Serves as request-handler.ts does: the response is written first, then `logRequest` is called. */
 async function serve(
   { work, write, onLogged, ...outcome }: Given,
   options: Partial<LogOptions & RequestLogOptions> = {},
@@ -195,7 +195,7 @@ describe('one line per request', () => {
     })
   }
 
-  test('a response that the kernel has accepted is logged at once, without a listener', async () => {
+  test('a response that the kernel has accepted is logged at once, without adding listeners', async () => {
     const { promise: told, resolve: tell } = Promise.withResolvers<unknown>()
     const countListeners = (response: ServerResponse) =>
       response.listenerCount('finish') + response.listenerCount('close')
@@ -248,6 +248,36 @@ describe('a client that disconnects before the end of the response', () => {
     connection.socket.destroy()
     const [line] = await logged()
     assert.equal(line?.['http.response.status_code'], 499)
+  })
+
+  test('a client whose reset is found by the write of the response is logged as 499, when the response closes', async () => {
+    await serve(answered)
+    const log = await createLog({
+      level: 'info',
+      format: 'json',
+      destination: { write: (line) => void (text += line) },
+    })
+    const socket = { errored: new Error('read ECONNRESET'), remoteAddress: '192.0.2.1' }
+    const response = Object.assign(new EventEmitter(), {
+      statusCode: 200,
+      socket,
+      writableLength: 0,
+      writableEnded: true,
+      writableFinished: false,
+      destroyed: false,
+    }) as unknown as ServerResponse
+    const request = { method: 'GET', url: '/', headers: {}, socket } as unknown as IncomingMessage
+    const reader: RequestReader = {
+      isTrusted: () => true,
+      explainDistrust: () => '',
+      clientAddressOf: () => '192.0.2.10',
+      originalOf: () => ({ method: 'GET', target: '/' }),
+    }
+    const context = new RequestContext(request, reader, 'id-8', performance.now())
+    createRequestLog(log, { sampleHits: 1, excludePaths: [] }).logRequest(context, response, { username: 'bob' })
+    assert.equal(text, '')
+    response.emit('close')
+    assert.equal(lines()[0]?.['http.response.status_code'], 499)
   })
 
   test('a client that disconnects during the response is logged as 499', async () => {

@@ -146,6 +146,13 @@ describe('unusual requests', () => {
   })
 })
 
+test('logs a request whose response cannot be written, and closes its connection', async () => {
+  handle = async () => ({ ...createResponse(200, 'text/plain', 'mode'), headers: ['X-User', '\u0100'] })
+  assert.equal((await send('/')).head, '')
+  assert.equal(outcomes.length, 1)
+  assert.deepEqual(faults, [['internal', '127.0.0.1']])
+})
+
 describe('the header limits', () => {
   const headers = (count: number) => Array.from({ length: count }, (_, i) => `X-${i}: 1`)
 
@@ -153,6 +160,11 @@ describe('the header limits', () => {
   test('rejects a request with 501 headers with 431 instead of dropping a header silently', async () => {
     const { status, body } = await send('/', headers(499))
     assert.deepEqual([status, JSON.parse(body).error], [431, 'headers_too_large'])
+  })
+  test('closes the connection after a request with 501 headers, because Node may not know where the request ends', async () => {
+    const connection = open()
+    connection.send(['GET / HTTP/1.1', 'Host: es', ...headers(500), '', ''].join('\r\n'))
+    assert.match(await connection.closed, /^HTTP\/1\.1 431 [^]*\r\nConnection: close\r\n/)
   })
   test('rejects a request for an endpoint with 501 headers with 431', async () =>
     assert.equal((await send('/elastauth/health', headers(499))).status, 431))
