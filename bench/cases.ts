@@ -94,7 +94,7 @@ async function prepareNewConnection(bench: Bench): Promise<Program[]> {
   ]
 }
 
-/** Undefined if its program is not there. */
+/** Undefined if PREDECESSOR_BIN is not set. */
 async function startLegacy(bench: Bench): Promise<Running | undefined> {
   const program = programs.programFrom('PREDECESSOR_BIN')
   return program === undefined ? undefined : programs.startLegacy(bench, program)

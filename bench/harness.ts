@@ -16,7 +16,7 @@ export type Case = Readonly<{
   name: string
   title: string
   rounds?: number
-  /** Whether the first round counts as well, because each measurement starts the program again. */
+  /** For cases that warm up themselves, or start the program again for each measurement: the first round counts as well. */
   hasNoWarmUp?: boolean
   /** @returns the programs, the first of which is the one to compare with; or the reason why the case cannot run here */
   prepare: (bench: Bench) => Promise<readonly Program[] | string>
@@ -56,7 +56,7 @@ export type CaseResult = Readonly<{
   run?: Run
 }>
 
-/** Runs one case. `repeats` overrides its number of rounds. */
+/** Runs one case. `rounds` overrides its number of rounds. */
 export async function runCase(
   { name, title, prepare, hasNoWarmUp, rounds: ownRounds = 5 }: Case,
   { isQuick, rounds = isQuick ? 1 : ownRounds }: Readonly<{ isQuick: boolean; rounds?: number }>,

@@ -34,7 +34,7 @@ for (const one of selected) {
   console.log(tableOf(result))
   results.push(result)
 }
-// one case that could not run here does not replace its results
+// a case that could not run keeps its earlier results
 if (!values.quick && results.some(({ rows }) => rows.length > 0)) {
   const run = { date: new Date().toISOString(), commit, loadAverage: { before: loadBefore, after: loadavg() } }
   const [processor] = cpus()

@@ -111,7 +111,7 @@ test('the probability of superiority is 0.5 for equal distributions, and 0 or 1 
   assert.equal(superiority([1, 3], [2]), 0.5)
 })
 
-test('a percentile is a measured value, at most the largest, whatever the order of the values', () => {
+test('a percentile is one of the measured values, regardless of their order', () => {
   assert.equal(percentile([30, 10, 20, 40], 0.5), 30)
   assert.equal(percentile([30, 10, 20, 40], 0.99), 40)
   assert.equal(percentile([30, 10], 1), 30)

@@ -13,7 +13,7 @@ test('the tables and the plot of the benchmarks agree with results.json', () => 
     assert.equal(readFileSync(path, 'utf8'), text, `${path}: run \`node bench/report.ts\``)
 })
 
-test('the README names a case that has no results yet, and has no such list when every case has results', () => {
+test('the README lists the cases without results, and omits the list when there are none', () => {
   const readmeFor = (known: Parameters<typeof buildReport>[1]) => {
     const [, readme] = [...buildReport(results, known, '<!-- results -->\n<!-- end of results -->')][0]!
     return readme
@@ -26,7 +26,7 @@ test('the README names a case that has no results yet, and has no such list when
   assert.doesNotMatch(readmeFor(measured), /Not measured yet/)
 })
 
-test('each name of a case is unique, and each benchmark that a page names is a case', () => {
+test('case names are unique, and every benchmark that a page names exists', () => {
   const names = new Set(cases.map(({ name }) => name))
   assert.equal(names.size, cases.length)
   const readme = {
