@@ -255,7 +255,11 @@ describe('a client that disconnects before the end of the response', () => {
     const log = await createLog({
       level: 'info',
       format: 'json',
-      destination: { write: (line) => void (text += line) },
+      destination: {
+        write(line) {
+          text += line
+        },
+      },
     })
     const socket = { errored: new Error('read ECONNRESET'), remoteAddress: '192.0.2.1' }
     const response = Object.assign(new EventEmitter(), {

@@ -164,7 +164,7 @@ describe('the header limits', () => {
   test('closes the connection after a request with 501 headers, because Node may not know where the request ends', async () => {
     const connection = open()
     connection.send(['GET / HTTP/1.1', 'Host: es', ...headers(500), '', ''].join('\r\n'))
-    assert.match(await connection.closed, /^HTTP\/1\.1 431 [^]*\r\nConnection: close\r\n/)
+    assert.match(await connection.closed, /^HTTP\/1\.1 431 .*\r\nConnection: close\r\n/s)
   })
   test('rejects a request for an endpoint with 501 headers with 431', async () =>
     assert.equal((await send('/elastauth/health', headers(499))).status, 431))
