@@ -1,4 +1,5 @@
 import { boundLine } from '../observability/bound-line.ts'
+import { formatTime } from '../observability/format-time.ts'
 
 /**
  * The maximum size of a record before `Chain.seal`, so that a line fits into an atomic write to a pipe
@@ -32,16 +33,4 @@ export function formatOwnRecord(action: OwnAction, fields: Readonly<Record<strin
     'event.outcome': action === 'audit_events_dropped' ? 'failure' : 'success',
   }
   return formatRecord({ ...event, ...fields }, message)
-}
-
-let formattedAt = 0
-let formatted = ''
-
-/** Formats the time at most once per millisecond, because there may be several requests in a millisecond. */
-function formatTime(now: number): string {
-  if (now !== formattedAt) {
-    formattedAt = now
-    formatted = new Date(now).toISOString()
-  }
-  return formatted
 }

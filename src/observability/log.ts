@@ -1,5 +1,6 @@
 import { isatty } from 'node:tty'
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { formatTime } from './format-time.ts'
 import { openLogOutput } from './log-output.ts'
 
 export type { Logger } from 'pino'
@@ -23,7 +24,7 @@ export async function createLog({ level, format, destination = openLogOutput() }
       level,
       base: { 'ecs.version': '8.17', 'service.name': 'elastauth' },
       messageKey: 'message',
-      timestamp: createTimestamp(),
+      timestamp: () => `,"@timestamp":"${formatTime(Date.now())}"`,
       formatters: { level: (label) => ({ 'log.level': label }) },
     },
     isText ? (await import('./log-text.ts')).asText(destination) : destination,
@@ -45,18 +46,3 @@ const { symbols } = pino
 
 /** The fields that a logger formats once: the level and its own fields. */
 type LineParts = Readonly<{ [symbols.lsCacheSym]: readonly string[]; [symbols.chindingsSym]: string }>
-
-/** Formats the date and time only when the second changes, and appends the milliseconds. */
-function createTimestamp(): () => string {
-  let formattedSecond = Number.NaN
-  let start = ''
-  return () => {
-    const now = Date.now()
-    const milliseconds = now % 1000
-    if (now - milliseconds !== formattedSecond) {
-      formattedSecond = now - milliseconds
-      start = `,"@timestamp":"${new Date(now).toISOString().slice(0, -'123Z'.length)}`
-    }
-    return `${start}${String(milliseconds + 1000).slice(1)}Z"`
-  }
-}
