@@ -12,7 +12,7 @@ import { latencyCase } from './latency.ts'
 import { memoryCase } from './memory.ts'
 import { metricsCase } from './metrics.ts'
 import * as programs from './programs.ts'
-import { asDeployed, asDeployedName, type Flags, quiet, quietName, type Running } from './programs.ts'
+import { asDeployed, asDeployedName, dispatch, type Flags, quiet, quietName, type Running } from './programs.ts'
 import { redisCase } from './redis.ts'
 import {
   cpuPerRequest,
@@ -33,7 +33,6 @@ import { usersCase } from './users.ts'
 
 const http = 'bare node:http'
 const withLog = 'node:http with pino-http'
-const dispatch = 'bare undici.dispatch'
 const legacyName = 'Go elastauth'
 
 export const cases: readonly Case[] = [

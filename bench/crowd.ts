@@ -2,8 +2,9 @@
  * Many new users with a real Elasticsearch, which verifies each credential: passwords that are sent as hashes, and as plain text, which
  * Elasticsearch then hashes itself.
  */
-import { findElasticsearch, repeat, signIn, startElastauthFor } from './elasticsearch.ts'
+import { findElasticsearch, signIn, startElastauthFor } from './elasticsearch.ts'
 import type { Bench, Case, Program } from './harness.ts'
+import { repeat } from './requests.ts'
 
 const time = 'time per new user, ms'
 const concurrency = 50

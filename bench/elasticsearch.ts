@@ -29,12 +29,3 @@ export async function signIn(node: Elasticsearch, gateway: Running, username: st
     throw new Error(`${username}: ${status}, and Elasticsearch responded ${login.status} ${login.username}`)
   return authorization!
 }
-
-/** Runs a task for each number from 0 to `count` - 1. */
-export async function repeat(count: number, concurrency: number, run: (i: number) => Promise<unknown>): Promise<void> {
-  let next = 0
-  const worker = async () => {
-    while (next < count) await run(next++)
-  }
-  await Promise.all(Array.from({ length: concurrency }, worker))
-}

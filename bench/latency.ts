@@ -6,10 +6,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import type { Bench, Case, Program } from './harness.ts'
-import { proxyFlags, quiet, quietName, type Running, startElastauth, startNginx, startServer } from './programs.ts'
+import {
+  dispatch,
+  proxyFlags,
+  quiet,
+  quietName,
+  type Running,
+  startElastauth,
+  startNginx,
+  startServer,
+} from './programs.ts'
 import { identity, percentile } from './requests.ts'
 
-const dispatch = 'bare undici.dispatch'
 const requestsPerSecond = 2000
 
 export const latencyCase: Case = {

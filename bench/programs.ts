@@ -30,6 +30,8 @@ export const asDeployed: Flags = { log_level: 'info', enable_metrics: 'true' }
 export const quiet: Flags = { log_level: 'warn' }
 export const asDeployedName = 'elastauth, info and metrics'
 export const quietName = 'elastauth, warn'
+/** The server of servers.ts that proxy mode is compared with. */
+export const dispatch = 'bare undici.dispatch'
 
 /** Starts a program whose output goes to a file. Resolves when it listens on `port`; it is stopped with the case. */
 export async function startProgram(

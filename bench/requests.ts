@@ -75,17 +75,22 @@ export function readH2spec(name: string, output: string): number {
 /** Sends each of the requests once. */
 export async function sendAll(url: string, requests: readonly Headers[], concurrency = 32): Promise<number> {
   const pool = new Pool(url, { connections: concurrency, keepAliveTimeout: 600_000 })
-  let next = 0
-  const worker = async () => {
-    while (next < requests.length) {
-      const { statusCode, body } = await pool.request({ path: '/', method: 'GET', headers: requests[next++]! })
-      const text = await body.text()
-      if (statusCode !== 200) throw new Error(`status ${statusCode} from ${url}: ${text}`)
-    }
-  }
-  await Promise.all(Array.from({ length: concurrency }, worker))
+  await repeat(requests.length, concurrency, async (i) => {
+    const { statusCode, body } = await pool.request({ path: '/', method: 'GET', headers: requests[i]! })
+    const text = await body.text()
+    if (statusCode !== 200) throw new Error(`status ${statusCode} from ${url}: ${text}`)
+  })
   await pool.close()
   return requests.length
+}
+
+/** Runs a task for each number from 0 to `count` - 1. */
+export async function repeat(count: number, concurrency: number, run: (i: number) => Promise<unknown>): Promise<void> {
+  let next = 0
+  const worker = async () => {
+    while (next < count) await run(next++)
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
 }
 
 /** Headers of `user-FROM` to the one before `user-TO`. */

@@ -5,10 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { residentMegabytes } from '../test/support/resident-memory.ts'
 import type { Bench, Case, Figures, Program } from './harness.ts'
-import { proxyFlags, quiet, quietName, type Running, startElastauth, startServer } from './programs.ts'
+import { dispatch, proxyFlags, quiet, quietName, type Running, startElastauth, startServer } from './programs.ts'
 import { identity, percentile } from './requests.ts'
 
-const dispatch = 'bare undici.dispatch'
 const resident = 'resident memory, MB'
 const latency = 'latency of one byte, median, ms'
 const agent = new Agent({ keepAlive: false })

@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { callElasticsearch } from '../test/support/elasticsearch/call-elasticsearch.ts'
 import type { Elasticsearch } from '../test/support/elasticsearch/node.ts'
 import { logIn } from '../test/support/gateway.ts'
-import { findElasticsearch, repeat, signIn, startElastauthFor } from './elasticsearch.ts'
+import { findElasticsearch, signIn, startElastauthFor } from './elasticsearch.ts'
 import type { Bench, Case, Figures, Program } from './harness.ts'
 import type { Running } from './programs.ts'
-import { cpuMicroseconds } from './requests.ts'
+import { cpuMicroseconds, repeat } from './requests.ts'
 
 const concurrency = 16
 /** The node refreshes its statistics once a second. */
