@@ -168,6 +168,15 @@ function isImplausible(time: number, now: number, { expirationMs }: LifecycleRul
   return time > now + expirationMs + dayMs
 }
 
+let today = ''
+
+/** The UTC day of a time. One string per day, because the cached state of each user has it. */
+function utcDay(now: number): string {
+  const day = new Date(now).toISOString().slice(0, 10)
+  if (day !== today) today = day
+  return today
+}
+
 type NewPasswordInput = Pick<DecisionInput, 'stored' | 'now' | 'keys' | 'rules'> &
   Readonly<{ subject: Pick<Subject, 'fingerprint'> }>
 export type WaitOrWrite = Extract<Decision, { kind: 'wait' | 'write' }>
@@ -177,7 +186,7 @@ function startSeries(reason: WriteReason, version: number, input: NewPasswordInp
   // Passwords depend on the UTC day, so replicas whose clocks show different days would derive different passwords.
   const midnight = Math.ceil((now + 1) / dayMs) * dayMs
   if (midnight - now <= rules.rotationPauseMs) return { kind: 'wait', until: midnight }
-  const created = new Date(now).toISOString().slice(0, 10)
+  const created = utcDay(now)
   const { fingerprint } = subject
   const revocation = keepNotBefore(stored && readNotBefore(stored.metadata))
   const state = { created, version, key_id: keys.currentId, issued_at: now, ...revocation, fingerprint }
