@@ -197,7 +197,7 @@ export const schema = {
   },
   forward_auth: {
     profile: {
-      doc: 'Conventions of the proxy. `nginx` responds with 403 where `generic` responds with 400 or 404, which nginx would turn into 500, and reads the original request from `X-Original-URL` and `X-Original-Method`; `generic` reads it from `X-Forwarded-*`. Below `path_prefix` it is read from the request line.',
+      doc: 'Conventions of the proxy. `nginx` responds with 403 where `generic` responds with 400, 404, 429 or 431, which nginx would turn into 500, and reads the original request from `X-Original-URL` and `X-Original-Method`; `generic` reads it from `X-Forwarded-*`. Below `path_prefix` it is read from the request line.',
       format: 'forward_auth_profile',
       default: 'generic',
     },

@@ -8,8 +8,7 @@ export type HeapLoad = Readonly<{ cachedUsers: () => number; connections: () => 
 
 /**
  * Tells V8 to optimize for size if a threshold is exceeded. Otherwise V8 lets the heap grow to twice the live data
- * before it collects garbage. Tuning reduces throughput by 5%, so small installations keep V8's defaults (see
- * bench/README.md).
+ * before it collects garbage. Tuning reduces throughput by 5%, so small installations keep V8's defaults.
  */
 export function tuneHeap({ cachedUsers, connections }: HeapLoad, stopped: AbortSignal): void {
   const timer = setInterval(async () => {
