@@ -45,7 +45,8 @@ const cases: Readonly<Record<string, Case>> = {
     faulty: {
       elastauth_requests_total: '0+60x30',
       'elastauth_errors_total{error_type="upstream_unavailable"}': '0+3x30',
-      'elastauth_errors_total{error_type="elasticsearch_rejected"}': '0+3x30',
+      'elastauth_errors_total{error_type="elasticsearch_rejected"}': '0+2x30',
+      'elastauth_errors_total{error_type="audit_unavailable"}': '0+1x30',
     },
     harmless: [
       {
