@@ -1,7 +1,7 @@
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../http/errors.ts'
 import type { ExchangeObserver } from './observe.ts'
+import { createSendTimeout } from './send-timeout.ts'
 
 /** An upstream's complete response, of which nothing has been sent to the client. */
 export type BufferedResponse = Readonly<{ status: number; headers: string[]; body: Buffer[] }>
@@ -26,21 +26,28 @@ export function createResponseBuffer(status: number, headers: string[]) {
   })
 }
 
-/** Resolves when the response has been sent. Rejects with GatewayError client_closed if the client disconnects. */
+/**
+ * Resolves when the response has been sent. Rejects with GatewayError client_closed if the client disconnects, or reads nothing for
+ * `clientTimeoutMs`.
+ */
 export async function sendBufferedResponse(
   response: ServerResponse,
   { status, headers, body }: BufferedResponse,
+  clientTimeoutMs: number,
   observer?: ExchangeObserver,
 ): Promise<void> {
   if (response.destroyed) throw clientClosed()
-  const closed = once(response, 'close')
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const sendTimeout = createSendTimeout(response, clientTimeoutMs, { onDrain: () => {}, onTimeout: reject })
+  response.once('close', resolve)
   response.writeHead(status, headers)
   for (const chunk of body) {
     observer?.onResponseData(chunk)
     response.write(chunk)
   }
   response.end()
-  await closed
+  sendTimeout.start()
+  await promise.finally(sendTimeout.end)
   if (!response.writableFinished) throw clientClosed()
 }
 

@@ -90,7 +90,7 @@ async function forwardWithRetries(
         const repaired = await repair(attempt, prepared, reissue)
         if (repaired === undefined) {
           context.respondedAt = performance.now()
-          return sendBufferedResponse(response, result.response, observer)
+          return sendBufferedResponse(response, result.response, clientTimeoutMs, observer)
         }
         attempt = repaired
         break

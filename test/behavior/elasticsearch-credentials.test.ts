@@ -131,6 +131,22 @@ describe('a client with its own credential in proxy mode', async () => {
     assert.equal((await send(`${url}/idx`, revoked)).status, 401)
   })
 
+  test('after client_timeout, a client that does not read 401 responses is disconnected', async () => {
+    const denying = await startUpstream((_, response) => response.writeHead(401).end('x'.repeat(60_000)))
+    const flags = { 'proxy.elasticsearch_url': denying.url, 'proxy.client_timeout': '500ms' }
+    const impatient = await startProxy({ flags })
+    const connection = openRaw(impatient.url)
+    connection.socket.pause()
+    let message = ''
+    for (let i = 0; !message.includes(' 499 '); i++) {
+      connection.sendLines(`GET /${i} HTTP/1.1`, 'Host: es', `Authorization: ${keyOf('beat')}`, '')
+      const line = await impatient.logged((one) => one['url.path'] === `/${i}`)
+      message = line.message!
+    }
+    assert.match(message, / 499 the client read nothing of the response for 500 ms$/)
+    connection.socket.destroy()
+  })
+
   test('neither the log nor the metrics contain a credential', async () => {
     await logged((one) => one['url.path'] === '/named')
     const metrics = await (await fetch(`${url}/elastauth/metrics`)).text()
@@ -159,7 +175,7 @@ describe('routes, upgrades and HTTP/2 with a client that has its own credential'
     { path: '/ws', upstreams: [webSockets.url] },
     { upstreams: [upstream.url] },
   ]
-  const { url } = await startProxy({
+  const { url, logged } = await startProxy({
     flags: tlsFlags(),
     env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) },
   })
@@ -219,6 +235,8 @@ describe('routes, upgrades and HTTP/2 with a client that has its own credential'
         .includes(`authorization: ${keyOf('beat')}`.toLowerCase()),
     )
     connection.socket.destroy()
+    const line = await logged((one) => one['url.path'] === '/ws')
+    assert.deepEqual([line['user.name'], line['elastauth.credential.id']], ['alice', 'beat'])
   })
 
   test('two authorization headers of an HTTP/2 request get 400, and one is forwarded', async () => {

@@ -44,11 +44,11 @@ export function createWebSocketUpgrade(
     const username = identity?.username
     const open = (response: ServerResponse) =>
       tunnels.open(response, { context, upstream, path, headers, buildResponseHeaders, user })
-    if (observe === undefined) return { username, stream: open }
-    const { credential } = identity ?? {}
+    const credential = identity?.credential
+    if (observe === undefined) return { username, credential, stream: open }
     const stream = (response: ServerResponse) =>
       runObserved(observe({ context, response, path, username, credential }), () => open(response))
-    return { username, stream }
+    return { username, credential, stream }
   }
 }
 
