@@ -43,14 +43,16 @@ export function waitForBody(request: IncomingMessage, timeoutMs: number): Promis
  * sends nothing for `timeoutMs` while elastauth reads.
  */
 export function createBody(request: IncomingMessage, timeoutMs: number, observer?: ExchangeObserver): Readable {
-  let isReading = false
+  /** Set while the stream reads from the client. Not the timeout of the connection, which Node needs to close an idle one. */
+  let timer: NodeJS.Timeout | undefined
   const body = new Readable({
     read() {
-      if (!isReading) start()
+      if (timer === undefined) start()
+      else timer.refresh()
       request.resume()
     },
     destroy(error, done) {
-      if (isReading) {
+      if (timer !== undefined) {
         stop()
         request.resume()
       }
@@ -62,23 +64,24 @@ export function createBody(request: IncomingMessage, timeoutMs: number, observer
 
   function start(): void {
     if (request.readableEnded) return void body.push(null)
-    isReading = true
-    request.on('data', onData).on('end', onEnd).on('close', onClose).on('timeout', onTimeout).setTimeout(timeoutMs)
+    timer = setTimeout(onTimeout, timeoutMs)
+    request.on('data', onData).on('end', onEnd).on('close', onClose)
   }
 
   function stop(): void {
-    request.off('data', onData).off('end', onEnd).off('close', onClose).off('timeout', onTimeout)
-    if (!request.socket.destroyed) request.setTimeout(0)
+    clearTimeout(timer)
+    timer = undefined
+    request.off('data', onData).off('end', onEnd).off('close', onClose)
   }
 
   function onData(chunk: Buffer): void {
+    timer?.refresh()
     observer?.onRequestData(chunk)
     if (!body.push(chunk)) request.pause()
   }
 
   function onEnd(): void {
     stop()
-    isReading = false
     body.push(null)
   }
 
@@ -88,8 +91,8 @@ export function createBody(request: IncomingMessage, timeoutMs: number, observer
 
   function onTimeout(): void {
     // The client is not at fault: it cannot send because of back-pressure from the upstream.
-    if (request.isPaused()) return
-    body.destroy(requestTimeout(timeoutMs))
+    if (request.isPaused()) timer?.refresh()
+    else body.destroy(requestTimeout(timeoutMs))
   }
 }
 

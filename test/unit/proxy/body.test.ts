@@ -110,16 +110,31 @@ describe('a request body', () => {
     await assert.rejects(text(createBody(request, 50)), { name: 'GatewayError', code: 'request_timeout' })
   })
 
-  test('does not time out a body while its reader applies back-pressure', async () => {
+  test('does not time out a body while its reader applies back-pressure', async (t) => {
     const length = 1_000_000
     const received = once(server, 'request') as unknown as Promise<[IncomingMessage]>
     client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length)}`)
     const [request] = await received
+    t.mock.timers.enable({ apis: ['setTimeout'] })
     const body = createBody(request, 20)
     body.read(0)
     await once(request, 'pause')
-    for (let i = 0; i < 3; i++) request.emit('timeout', request.socket)
+    for (let i = 0; i < 3; i++) t.mock.timers.tick(20)
     assert.equal(body.destroyed, false)
+    t.mock.timers.reset()
     assert.equal((await text(body)).length, length)
+  })
+
+  test('leaves the timeout of an idle connection as it is after a response that precedes the rest of the body', async () => {
+    const [request, response] = await receive('0', 'Content-Length: 3')
+    const body = createBody(request, 5000)
+    await once(body, 'readable')
+    response.end()
+    await once(response, 'finish')
+    const { timeout } = request.socket
+    assert.ok(timeout! > 0)
+    body.destroy()
+    await once(body, 'close')
+    assert.equal(request.socket.timeout, timeout)
   })
 })
