@@ -25,7 +25,7 @@ const requestId = 'explain'
 
 /**
  * Sends a request to the request handlers through Node's own parser, over a connection in memory.
- * @param onHandled called before the response is sent
+ * @param onHandled called when the response has been written
  */
 export async function exchange(
   head: Buffer,
