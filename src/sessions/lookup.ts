@@ -54,8 +54,9 @@ export function createLookup(options: LookupOptions, cache: SessionCache, revoca
     return applyResult(id, key, result)
   }
 
-  function serveWithoutStore(cached: CachedSession | undefined, cause: unknown): CachedSession {
+  function serveWithoutStore(cached: CachedSession | undefined, cause: unknown): CachedSession | undefined {
     if (cached === undefined) throw storeUnavailable(cause)
+    if (revocations.isRevoked(cached.key)) return undefined // meanwhile
     cached.nextRefreshAt = monotonicNow() + retryDelayMs
     cached.nextLookupAt = cached.nextRefreshAt
     return cached

@@ -24,8 +24,14 @@ const maxUsedNames = 10_000
  * are more than `maxSessions`.
  */
 export function createMemorySessionStore(maxSessions: number, now: () => number): MemorySessionStore {
-  const entries = new LRUCache<string, Entry>(limitEntries(maxSessions))
+  const entries = new LRUCache<string, Entry>({
+    ...limitEntries(maxSessions),
+    dispose: (_entry, key, reason) => reason !== 'set' && removeFromIndexes(key),
+  })
+  /** Limited only for safety: an index is deleted with the last of its sessions, and a session has at most three. */
   const indexes = new LRUCache<string, Map<string, number>>(limitEntries(3 * maxSessions))
+  /** The names of the indexes that each session is in. */
+  const indexNames = new Map<string, Set<string>>()
   const usedNames = new Map<string, number>()
 
   function find(key: string): Entry | undefined {
@@ -33,6 +39,17 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
     if (entry === undefined || now() < entry.expiresAt) return entry
     entries.delete(key)
     return undefined
+  }
+
+  function removeFromIndexes(key: string): void {
+    for (const name of indexNames.get(key) ?? []) removeFrom(name, key)
+    indexNames.delete(key)
+  }
+
+  function removeFrom(name: string, key: string): void {
+    const index = indexes.get(name)
+    index?.delete(key)
+    if (index?.size === 0) indexes.delete(name)
   }
 
   return Object.freeze({
@@ -82,10 +99,14 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
       for (const [other, expiresAt] of index) if (expiresAt <= now()) index.delete(other)
       if (!index.has(key)) index.set(key, now() + ttlMs)
       indexes.set(name, index)
+      indexNames.set(key, (indexNames.get(key) ?? new Set()).add(name))
       return index.size
     },
     async removeFromIndex(name: string, keys: readonly string[]) {
-      for (const key of keys) indexes.get(name)?.delete(key)
+      for (const key of keys) {
+        removeFrom(name, key)
+        indexNames.get(key)?.delete(name)
+      }
     },
     listIndex: async (name: string) =>
       [...(indexes.get(name) ?? [])].filter(([, expiresAt]) => now() < expiresAt).map(([key]) => key),

@@ -2,9 +2,12 @@ import { createFlush } from '../async/flush.ts'
 import type { SessionCache } from './session-cache.ts'
 import type { SessionStore } from './store.ts'
 
-/** Maximum number of remembered revocations. They prevent a lookup that began before a revocation from restoring the session. */
+/**
+ * Maximum number of remembered revocations, twice: of sessions that were cached here, and of others, whose ids a client may have
+ * invented. They prevent a lookup that began before a revocation from restoring the session.
+ */
 const maxRevoked = 10_000
-/** Maximum number of sessions whose deletion the store has not confirmed yet. */
+/** Maximum number of sessions whose deletion the store has not confirmed yet, twice as well. */
 const maxPending = 10_000
 
 export type Revocations = Readonly<{
@@ -26,13 +29,16 @@ export function createRevocations(
   cache: SessionCache,
   onRevoked: (username: string) => void,
 ): Revocations {
-  const revoked = new Set<string>()
-  const pending = new Set<string>()
-  const flush = createFlush(pending, retry)
+  const revoked = { cached: new Set<string>(), others: new Set<string>() }
+  const pending = { cached: new Set<string>(), others: new Set<string>() }
+  const flushes = Object.values(pending).map((keys) => createFlush(keys, (key) => retry(keys, key)))
+
+  const kindOf = (key: string) => (cache.idOf(key) === undefined ? 'others' : 'cached')
 
   function markRevoked(key: string): void {
-    revoked.add(key)
-    if (revoked.size > maxRevoked) revoked.delete(revoked.values().next().value!) // the oldest
+    const keys = revoked[kindOf(key)]
+    keys.add(key)
+    if (keys.size > maxRevoked) keys.delete(keys.values().next().value!) // the oldest
     const id = cache.idOf(key)
     if (id === undefined) return
     const { username } = cache.get(id)!.identity
@@ -40,23 +46,25 @@ export function createRevocations(
     onRevoked(username)
   }
 
-  async function revoke(key: string): Promise<boolean> {
+  async function revoke(keys: Set<string>, key: string): Promise<boolean> {
     markRevoked(key)
-    if (pending.size < maxPending) pending.add(key)
+    if (keys.size < maxPending) keys.add(key)
     const existed = await store.delete(key)
-    pending.delete(key)
+    keys.delete(key)
     return existed
   }
 
-  function retry(key: string): Promise<boolean> {
-    pending.delete(key) // `revoke` adds the key at the end, so that one that always fails does not delay the others
-    return revoke(key)
+  function retry(keys: Set<string>, key: string): Promise<boolean> {
+    keys.delete(key) // `revoke` adds the key at the end, so that one that always fails does not delay the others
+    return revoke(keys, key)
   }
 
   return Object.freeze({
-    isRevoked: (key: string) => revoked.has(key),
+    isRevoked: (key: string) => revoked.cached.has(key) || revoked.others.has(key),
     markRevoked,
-    revoke,
-    flushPending: () => void flush(),
+    revoke: (key: string) => revoke(pending[kindOf(key)], key),
+    flushPending() {
+      for (const flush of flushes) void flush()
+    },
   })
 }

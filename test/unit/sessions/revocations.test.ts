@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as yieldToLoop } from 'node:timers/promises'
 import { createRevocations } from '../../../src/sessions/revocations.ts'
-import { createSessionCache } from '../../../src/sessions/session-cache.ts'
+import { type CachedSession, createSessionCache } from '../../../src/sessions/session-cache.ts'
 import type { SessionStore } from '../../../src/sessions/store.ts'
 
 test('deletions that the store missed are repeated once each, at most 16 at a time, however often lookups flush them', async () => {
@@ -32,4 +32,30 @@ test('deletions that the store missed are repeated once each, at most 16 at a ti
   }
   assert.deepEqual(deleted.toSorted(), keys.toSorted())
   assert.equal(maxRunning, 16)
+})
+
+test('a deletion that the store missed is repeated although others, of invented ids, wait as well', async () => {
+  let isAvailable = false
+  const deleted = new Set<string>()
+  const store = {
+    async delete(key: string) {
+      if (!isAvailable) throw new Error('the store is unavailable')
+      deleted.add(key)
+      return true
+    },
+  } as unknown as SessionStore
+  const cache = createSessionCache(10)
+  cache.set('id', { key: 'real', identity: { username: 'alice' } } as CachedSession)
+  const { revoke, isRevoked, flushPending } = createRevocations(store, cache, () => {})
+  const revokeInvented = async (prefix: string) => {
+    for (let i = 0; i < 10_001; i++) await revoke(`${prefix}-${i}`).catch(() => {})
+  }
+  await revokeInvented('before')
+  await assert.rejects(revoke('real'))
+  await revokeInvented('after')
+  assert.equal(isRevoked('real'), true)
+  isAvailable = true
+  flushPending()
+  await yieldToLoop()
+  assert.ok(deleted.has('real'))
 })

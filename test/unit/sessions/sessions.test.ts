@@ -164,6 +164,18 @@ describe('sessions', () => {
     assert.equal(await sessions.find(id), undefined)
   })
 
+  test('a session that is revoked while the store is unavailable is not served by a pending lookup that fails', async () => {
+    const { sessions, login, storeState, clock } = createReplicas()
+    const id = await sessions.create(login)
+    await sessions.find(id)
+    await clock.advance(31_000)
+    storeState.fault = new Error('down')
+    void sessions.find(id) // begins a lookup
+    const revoked = sessions.revoke(id)
+    assert.equal(await sessions.find(id), undefined) // waits for that lookup
+    await revoked
+  })
+
   test('a session ends when all sessions of its subject, or of its provider session, are revoked', async () => {
     const { sessions, login } = createReplicas()
     const a = await sessions.create(login)
