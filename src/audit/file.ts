@@ -42,9 +42,14 @@ export async function openFileTarget(path: string): Promise<FileTarget> {
     position = nextPosition
   }
 
+  /** In `bytes`: the beginning of the record that is written next, or that is written in part. */
+  function startOfRecord(): number {
+    return bytes.subarray(0, position).lastIndexOf(newline) + 1
+  }
+
   async function writeAll(): Promise<void> {
     // The next file gets the record in progress as a whole.
-    if (isRenamed) closeFile(position === 0 ? 0 : bytes.lastIndexOf(newline, position - 1) + 1)
+    if (isRenamed) closeFile(startOfRecord())
     if (file !== undefined && (await statFile(file)).nlink === 0) closeFile(0)
     file ??= await openFile(path, flags, 0o600)
     while (position < bytes.length) position += (await writeFile(file, bytes, position)).bytesWritten
@@ -70,7 +75,7 @@ export async function openFileTarget(path: string): Promise<FileTarget> {
     },
     reopen() {
       isRenamed = true
-      if (!isWriting) closeFile(position === bytes.length ? position : bytes.lastIndexOf(newline, position - 1) + 1)
+      if (!isWriting) closeFile(startOfRecord())
     },
     close() {
       if (!isWriting) closeFile(0)

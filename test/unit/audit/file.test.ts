@@ -113,6 +113,20 @@ describe('the file of the audit log', () => {
     target.close()
   })
 
+  test('if it is reopened after a write that failed at once, the other file has all lines', async () => {
+    mkdirSync(join(directory, 'failed'))
+    const path = newPath('failed')
+    const target = await openFileTarget(path)
+    rmSync(join(directory, 'failed'), { recursive: true })
+    const batch = records('a', 'b')
+    await assert.rejects(target.write(batch), { code: 'ENOENT' })
+    target.reopen()
+    mkdirSync(join(directory, 'failed'))
+    await target.write(batch)
+    assert.equal(readFileSync(path, 'utf8'), 'a\nb\n')
+    target.close()
+  })
+
   test('if it is reopened in the middle of a line, the other file has that line as a whole', async () => {
     const path = join(directory, 'cut')
     execFileSync('mkfifo', [path])
