@@ -81,7 +81,7 @@ for (const heap of [128, 256, 512]) {
     test(`auth-only mode with a heap of ${heap} MB survives a flood of clients that read nothing, and serves a user afterwards`, {
       timeout: 300_000,
     }, async () => {
-      const gateway = await start({ nodeArguments, flags: { log_level: 'info' } })
+      const gateway = await start({ nodeArguments, flags: { log_level: 'debug' } })
       const budget = await readConnectionBudget(gateway)
       for (const [, bytes] of anonymousFloods) {
         const disconnect = await flood(gateway, bytes, budget)
