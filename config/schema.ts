@@ -619,7 +619,7 @@ export const schema = {
       default: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
     },
     token_header: {
-      doc: 'Header that may carry a token in addition to `Authorization: Bearer`, e.g. Cf-Access-Jwt-Assertion.',
+      doc: 'Header in which a proxy adds a token to every request, e.g. Cf-Access-Jwt-Assertion. `Authorization` if the proxy adds a bearer token: without this, its tokens are accepted, but writes with them from pages of other sites as well (CSRF).',
       format: 'header_name',
       default: null,
     },

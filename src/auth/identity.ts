@@ -32,8 +32,9 @@ export type RequestIdentity = Readonly<{
   identity: Identity
   /**
    * Whether a browser or a proxy adds the credential to every request, as with cookies, Basic authentication, client
-   * certificates and addresses. Another site's page can use such ambient credentials (CSRF), but not a token that a client
-   * itself puts into a header.
+   * certificates, addresses and tokens in `oidc.token_header`. Another site's page can use such ambient credentials (CSRF),
+   * but not a token that a client itself puts into a header: a browser sends that header only for a script of an allowed
+   * origin (CORS).
    */
   isAmbient: boolean
   /**

@@ -28,8 +28,8 @@ export function createUnverifiedTokens(
 
   return {
     findToken(request: IncomingMessage) {
-      const token = findBearerToken(request)
-      return token === undefined ? undefined : identify(token)
+      const found = findBearerToken(request)
+      return found && { identity: identify(found.token), isAmbient: found.isAmbient }
     },
     findCookieToken(request: IncomingMessage) {
       const token = tokenCookies.map((name) => findCookie(request, name)).find((found) => found !== undefined)

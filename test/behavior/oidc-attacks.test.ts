@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { respondJson } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { openRaw } from '../support/raw-http.ts'
@@ -92,18 +93,31 @@ describe('CSRF: a token in a cookie, which browsers also send cross-site', async
   })
 })
 
-describe('a token in a header', async () => {
-  const flags = { 'oidc.token_header': 'X-Token' }
-  const [{ url }, { url: forwardAuth }] = await Promise.all([startProxy(flags), startForwardAuth(flags)])
+describe('CSRF with a token in a header', async () => {
   const token = await idp.sign()
   const crossSite = { origin: 'https://app.example', 'sec-fetch-site': 'cross-site' }
 
-  test('accepts a cross-site write with a token in a header, which other sites cannot make a browser send', async () => {
-    for (const header of [{ authorization: `Bearer ${token}` }, { 'x-token': token }] as Record<string, string>[]) {
-      const headers = { ...header, ...crossSite }
-      assert.equal((await fetch(`${url}/_bulk`, { method: 'POST', headers, body: '{}' })).status, 200)
-      assert.equal((await fetch(forwardAuth, { headers: { ...headers, 'x-forwarded-method': 'POST' } })).status, 200)
-    }
+  async function statusesOf(flags: Record<string, string>, header: Record<string, string>): Promise<number[]> {
+    const [{ url }, { url: forwardAuth }] = await Promise.all([startProxy(flags), startForwardAuth(flags)])
+    const headers = { ...header, ...crossSite }
+    const responses = await Promise.all([
+      fetch(`${url}/_bulk`, { method: 'POST', headers, body: '{}' }),
+      fetch(forwardAuth, { headers: { ...headers, 'x-forwarded-method': 'POST' } }),
+      fetch(`${url}/_search`, { headers }),
+    ])
+    return responses.map(({ status }) => status)
+  }
+
+  test('CSRF: accepts a cross-site write with a bearer token, which other sites cannot make a browser send', async () => {
+    const authorization = `Bearer ${token}`
+    assert.deepEqual(await statusesOf({ 'oidc.token_header': 'X-Token' }, { authorization }), [200, 200, 200])
+  })
+
+  test('CSRF: a cross-site write with a token in oidc.token_header, which a proxy adds to every request, gets 403', async () => {
+    const flags = { 'oidc.token_header': 'X-Token' }
+    assert.deepEqual(await statusesOf(flags, { 'x-token': token }), [403, 403, 200])
+    const authorization = `Bearer ${token}`
+    assert.deepEqual(await statusesOf({ 'oidc.token_header': 'Authorization' }, { authorization }), [403, 403, 200])
   })
 })
 
@@ -138,5 +152,27 @@ describe("the id_token_hint in the URL of the provider's logout", async () => {
     // An ID token that another application with the same client has obtained is accepted.
     const other = `Bearer ${await idp.sign({ nonce: 'n-0S6_WzA2Mj'.padEnd(65, 'x') })}`
     assert.equal((await fetch(url, { headers: { authorization: other } })).status, 200)
+  })
+})
+
+describe('the id_token_hint where tokens are introspected', async () => {
+  const { url } = await startProxy({ trusted_proxies: 'none', 'oidc.token_validation': 'introspection' })
+
+  test('the id_token_hint of a logout does not authenticate, even if introspection says that it is active', async () => {
+    const alice = createUserAgent()
+    await alice.visit(`${url}/app`, 'alice')
+    const logout = await alice.request(`${url}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })
+    const hint = new URL(logout.headers.get('location')!).searchParams.get('id_token_hint')!
+    const { nonce, sub } = JSON.parse(Buffer.from(hint.split('.')[1]!, 'base64url').toString())
+    const usual = { active: true, client_id: idp.clientId, sub, preferred_username: 'alice', groups: ['staff'] }
+    for (const [claims, status] of [
+      [{ ...usual, nonce }, 401],
+      [{ ...usual, nonce: 'of another application' }, 200],
+    ] as const) {
+      const undo = idp.intercept('introspection', respondJson(200, claims))
+      const response = await fetch(url, { headers: { authorization: `Bearer ${hint}${'x'.repeat(status)}` } })
+      assert.equal(response.status, status)
+      undo()
+    }
   })
 })

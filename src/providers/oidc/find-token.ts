@@ -15,21 +15,29 @@ const bearerPattern = /^bearer(?: +|$)/i
 /** The tokens of Elasticsearch's service accounts (providers/elasticsearch/client-credential.ts). */
 const serviceTokenPattern = /^\w+ +AAEAAW/
 
+/** `isAmbient`: see `RequestIdentity`. */
+export type FoundToken = Readonly<{ token: string; isAmbient: boolean }>
+
 /**
  * Finds the token in `Authorization: Bearer` (RFC 6750, section 2.1), or in the configured header, with or without
  * `Bearer`. Other authentication schemes are ignored. `findToken` throws GatewayError token_invalid for a malformed
  * token, and identity_invalid for a duplicate header, because servers disagree on which value counts.
+ * @param tokenHeader the header in which a proxy adds a token to every request, so that the token is ambient
  * @param leavesServiceTokens whether another provider accepts the tokens of Elasticsearch's service accounts
  */
 export function createFindToken(tokenHeader: string | undefined, leavesServiceTokens = false) {
   const name = tokenHeader?.toLowerCase()
-  const customName = name === 'authorization' ? undefined : name
+  const isAuthorization = name === 'authorization'
+  const customName = isAuthorization ? undefined : name
 
-  return function findToken({ rawHeaders }: RawRequest): string | undefined {
+  return function findToken({ rawHeaders }: RawRequest): FoundToken | undefined {
     const authorization = singleValueOf(rawHeaders, 'authorization', duplicateHeader)
     const custom = customName === undefined ? undefined : singleValueOf(rawHeaders, customName, duplicateHeader)
-    if (authorization !== undefined && isOwnToken(authorization)) return checked(withoutScheme(authorization))
-    return custom === undefined || custom === '' ? undefined : checked(withoutScheme(custom))
+    if (authorization !== undefined && isOwnToken(authorization))
+      return { token: checked(withoutScheme(authorization)), isAmbient: isAuthorization }
+    return custom === undefined || custom === ''
+      ? undefined
+      : { token: checked(withoutScheme(custom)), isAmbient: true }
   }
 
   function isOwnToken(authorization: string): boolean {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { MaybePromise } from '../../async/maybe-promise.ts'
-import type { Identity } from '../../auth/identity.ts'
+import type { Identity, RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
 import type { Provider } from '../provider.ts'
@@ -8,7 +8,7 @@ import type { Provider } from '../provider.ts'
 type FindIdentity = (request: IncomingMessage) => MaybePromise<Identity | undefined>
 
 export type OidcProviderOptions = Readonly<{
-  findToken: FindIdentity
+  findToken: (request: IncomingMessage) => MaybePromise<RequestIdentity | undefined>
   findSession: FindIdentity
   findCookieToken: FindIdentity
   /**
@@ -36,9 +36,8 @@ export function createOidcProvider(options: OidcProviderOptions): Provider {
     // disconnected has no address.
     const { request, isTrusted } = context
     if (requiresTrustedPeer && !isTrusted) throw untrusted(context)
-    // Not ambient: browsers add cookies to any request, but this header only for a script of an allowed origin (CORS).
     const bearer = await findToken(request)
-    if (bearer !== undefined) return { identity: bearer, isAmbient: false }
+    if (bearer !== undefined) return bearer
     const session = await findSession(request)
     if (session !== undefined) return { identity: session, isAmbient: true }
     const identity = await findCookieToken(request)

@@ -1,13 +1,15 @@
 import { tokenIntrospection } from 'openid-client'
 import { GatewayError } from '../../http/errors.ts'
 import type { Claims } from './claims.ts'
-import { invalidToken } from './invalid-token.ts'
+import { invalidToken, ownIdToken } from './invalid-token.ts'
 import type { Issuer } from './issuer.ts'
 import { asProviderError, statusOf } from './provider-error.ts'
 
 export type IntrospectionOptions = Pick<Issuer, 'configuration' | 'metadata'> &
   Readonly<{
     audiences: readonly string[]
+    /** Recognizes the ID tokens of logins at elastauth; undefined if there are none. */
+    isOwnNonce?: ((nonce: unknown) => boolean) | undefined
     now: () => number
   }>
 
@@ -17,13 +19,15 @@ export type Introspect = (token: string) => Promise<Claims>
 const clockToleranceMs = 30_000
 
 /** `introspect` rejects with GatewayError token_invalid, token_expired, provider_unavailable. */
-export function createIntrospect({ configuration, metadata, audiences, now }: IntrospectionOptions): Introspect {
+export function createIntrospect(options: IntrospectionOptions): Introspect {
+  const { configuration, metadata, audiences, isOwnNonce = () => false, now } = options
   return async function introspect(token) {
     const claims = await requestIntrospection(token, configuration)
     if (claims.active !== true) throw invalidToken('the provider says that it is not active')
     const { issuer } = await metadata()
     if (claims.iss !== undefined && claims.iss !== issuer) throw invalidToken('it is from another issuer')
     checkType(claims)
+    if (isOwnNonce(claims.nonce)) throw ownIdToken()
     checkAudience(claims, audiences)
     checkTimes(claims, now())
     return claims

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { createConcurrencyLimit } from '../../async/concurrency-limit.ts'
 import type { MaybePromise } from '../../async/maybe-promise.ts'
-import type { Identity } from '../../auth/identity.ts'
+import type { Identity, RequestIdentity } from '../../auth/identity.ts'
 import { asGatewayError } from '../../http/errors.ts'
 import { type CheckClientOptions, checkClient } from './check-client.ts'
 import { createCheckToken, type TokenValidation } from './check-token.ts'
@@ -55,7 +55,7 @@ export type OidcTokens = Readonly<{
    * Returns the identity of the token in the request's headers, if there is one. Throws, or rejects with, GatewayError
    * if the token is invalid.
    */
-  findToken: FindIdentity
+  findToken: (request: IncomingMessage) => MaybePromise<RequestIdentity | undefined>
   /**
    * Returns the identity of the token in the cookie `access_token` or `id_token`. An invalid token is ignored, because
    * the cookie may belong to another application.
@@ -112,7 +112,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
     onQueueFull: () => queueFullError(maxQueuedChecks),
   })
   const fetchUserinfo = createFetchUserinfo(issuer)
-  const introspect = createIntrospect({ ...issuer, audiences, now })
+  const introspect = createIntrospect({ ...issuer, audiences, isOwnNonce: options.isOwnNonce, now })
   const checkToken = createCheckToken({
     validation,
     verifyToken: createVerifyToken({ ...options, issuer: issuerName, audiences, getKey: keySet.getKey }),
@@ -139,8 +139,13 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
       now,
     }),
     findToken(request: IncomingMessage) {
-      const token = findBearerToken(request)
-      return token === undefined ? undefined : identifyToken(token)
+      const found = findBearerToken(request)
+      if (found === undefined) return undefined
+      const { token, isAmbient } = found
+      const identity = identifyToken(token)
+      return identity instanceof Promise
+        ? identity.then((one) => ({ identity: one, isAmbient }))
+        : { identity, isAmbient }
     },
     async findCookieToken(request: IncomingMessage) {
       return (

@@ -1,7 +1,7 @@
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, type ProtectedHeaderParameters } from 'jose'
 import { GatewayError } from '../../http/errors.ts'
 import type { Claims } from './claims.ts'
-import { clockAdvice, describeTime, invalidToken } from './invalid-token.ts'
+import { clockAdvice, describeTime, invalidToken, ownIdToken } from './invalid-token.ts'
 
 export type VerifyTokenOptions = Readonly<{
   issuer: () => Promise<string>
@@ -39,8 +39,7 @@ export function createVerifyToken(options: VerifyTokenOptions) {
   return async function verifyToken(token: string): Promise<VerifiedToken> {
     const { payload, protectedHeader } = await verify(token)
     checkType(payload, protectedHeader)
-    if (isOwnNonce(payload.nonce))
-      throw invalidToken('it is the ID token of a login at elastauth, which counts only as a session')
+    if (isOwnNonce(payload.nonce)) throw ownIdToken()
     const expiresAtMs = payload.exp! * 1000
     // Checked again without clock tolerance, because jose also extends the token's expiry by the tolerance.
     if (expiresAtMs <= now()) throw expired(payload.exp, now())

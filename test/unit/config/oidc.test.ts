@@ -55,7 +55,6 @@ const faults: [condition: string, oidc: Record<string, unknown>, expected: RegEx
     { authorization_parameters: { max_age: 5 } },
     /has a number as the value of a parameter/,
   ],
-  ['Authorization as the token header', { token_header: 'Authorization' }, /is always read/],
   ['Cookie as the token header', { token_header: 'cookie' }, /names a reserved header/],
   [
     'another spelling of proxy_secret_header as the token header',
