@@ -43,6 +43,7 @@ const noArgon2 = {
 export function createUsersService(initial: Sources, { log, attemptStore }: Deps): UsersService {
   if (!hasArgon2()) throw new ConfigError([{ key: 'auth_provider', ...noArgon2 }])
   const monotonicNow = () => performance.now()
+  /** Every reload that reads the users replaces this object, also if the file is the same. */
   let sources = initial
   // Before the read, and not in the background, so that a change in between is noticed.
   let applied = stampNow(sources)
@@ -57,18 +58,21 @@ export function createUsersService(initial: Sources, { log, attemptStore }: Deps
     monotonicNow,
   })
 
-  /** Reads the file in a thread, so that requests are served in the meantime. */
+  /**
+   * Reads the file in a thread, so that requests are served in the meantime. If a reload has replaced the sources, the result is
+   * discarded: it may contain users who were removed from `users.inline`, and the reload has read the file itself.
+   */
   async function readAgain(): Promise<void> {
-    const before = applied
+    const before = sources
     try {
       const { readUsersInThread } = await import('./read-users-in-thread.ts') // not needed at start
-      const next = await readUsersInThread(sources)
-      if (applied !== before) return // a reload has read a later version
+      const next = await readUsersInThread(before)
+      if (sources !== before) return
       users.replace(next)
       isRejected = false
       logEvent(log, 'users_changed', {}, `users.path has changed: ${Object.keys(next).length} users`)
     } catch (error) {
-      if (applied !== before) return
+      if (sources !== before) return
       isRejected = true
       const reason = error instanceof Error ? error.message : String(error)
       logEvent(log, 'users_rejected', {}, `users.path has changed, but the previous users stay in effect: ${reason}`)

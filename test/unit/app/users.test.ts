@@ -43,11 +43,11 @@ test('a change of users.path right after its first read is noticed, also while a
 })
 
 /** A service whose log calls `onLogged`, and that looks at its file for changes until the test ends. */
-function watchUsers(file: string, onLogged: (line: { message: string }) => void) {
+function watchUsers(file: string, onLogged: (line: { message: string }) => void, inline = {}) {
   const write = (_: object, message: string) => onLogged({ message })
   const log = { info: write, error: write }
   const users = createUsersService(
-    { users: { path: file, inline: {} } } as never,
+    { users: { path: file, inline } } as never,
     { log, attemptStore: undefined } as never,
   )
   const stopped = new AbortController()
@@ -84,6 +84,40 @@ test('a changed file is read in a thread of its own, so that requests are served
   unsubscribe('worker_threads', onThread)
   stop()
 })
+
+const inlineBob = { bob: { password_hash: hash, groups: [], email: null, name: null, disabled: false } }
+
+for (const [what, names] of [
+  ['succeeds', ['alice', 'carol']],
+  ['fails', ['alice', 'bob']], // bob would be in users.inline too
+] as const) {
+  test(`a read of users.path that ${what} with the former users.inline does not replace the users of a reload`, {
+    timeout: 60_000,
+  }, async (t) => {
+    const file = join(directory, `read-that-${what}.yml`)
+    writeFileSync(file, `users:\n${usersOf('alice')}`, { mode: 0o600 })
+    const lines: string[] = []
+    const { users, stop } = watchUsers(file, ({ message }) => lines.push(message), inlineBob)
+    t.after(stop)
+    assert.ok(users.find('bob'))
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    const onThread = (started: unknown) => {
+      const { worker } = started as { worker: Worker }
+      worker.once('exit', () => resolve())
+      users.prepareReload(configOf(file))()
+    }
+    subscribe('worker_threads', onThread)
+    t.after(() => unsubscribe('worker_threads', onThread))
+    writeFileSync(file, `users:\n${usersOf(...names)}`)
+    await ended
+    await new Promise(setImmediate)
+    assert.deepEqual(
+      ['alice', 'bob', 'carol'].filter((name) => users.find(name)),
+      names,
+    )
+    assert.deepEqual(lines, [])
+  })
+}
 
 test('a reload does not read an unchanged file again, but reports its fault again', { timeout: 60_000 }, async () => {
   const file = join(directory, 'reloaded.yml')
