@@ -45,7 +45,7 @@ export type Elasticsearch = Readonly<{
   client: () => ElasticsearchClient
   /**
    * Throws OpenSSL's error if it cannot use a certificate. @returns a function that replaces the client if the options
-   * differ; calls in flight finish on the former client
+   * differ; calls in flight and calls that wait for a connection finish on the former client
    */
   prepareRenewal: (options: ElasticsearchOptions) => () => void
   /** Waits for calls in flight. */
@@ -64,16 +64,27 @@ export function createElasticsearch(initial: ElasticsearchOptions): Elasticsearc
       return () => {
         const { client: former } = current
         current = renewed
-        void former.close()
+        void closeWhenIdle(former)
       }
     },
     close: () => current.client.close(),
   })
 }
 
-/** Sets the time budget of each call, and retries on the next host without a delay because a user's request is waiting. */
+/** `close` alone would fail the calls that wait for a connection, and the retries of those that have one. */
+async function closeWhenIdle(client: ElasticsearchClient): Promise<void> {
+  await (client.transport as PromptTransport).whenIdle()
+  await client.close()
+}
+
+/**
+ * Sets the time budget of each call, and retries on the next host without a delay because a user's request is waiting. Counts the
+ * calls, because the official client does not know those that wait in `BoundedConnection`.
+ */
 class PromptTransport extends SniffingTransport {
   readonly #timeoutMs: number
+  #calls = 0
+  #onIdle = () => {}
 
   constructor(options: ConstructorParameters<typeof SniffingTransport>[0]) {
     super({ ...options, retryBackoff: () => 0, retryOnTimeout: options.connectionPool.size > 1 })
@@ -81,13 +92,27 @@ class PromptTransport extends SniffingTransport {
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: the official client's overloads
-  override request(params: Request[0], options: Request[1] = {}): Promise<any> {
+  override async request(params: Request[0], options: Request[1] = {}): Promise<any> {
     const budget: CallBudget = {
       leftMs: this.#timeoutMs,
       waitLeftMs: 2 * this.#timeoutMs,
       retries: this.connectionPool.size - 1,
     }
-    return super.request(params, { ...options, context: budget })
+    this.#calls++
+    try {
+      return await super.request(params, { ...options, context: budget })
+    } finally {
+      this.#calls--
+      if (this.#calls === 0) this.#onIdle()
+    }
+  }
+
+  /** Resolves when all calls have ended, including their retries. */
+  async whenIdle(): Promise<void> {
+    if (this.#calls === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#onIdle = resolve
+    await promise
   }
 }
 
