@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { clientNetwork } from '../../config/hosts.ts'
+import { createConcurrencyLimit } from '../async/concurrency-limit.ts'
 import { limitEntries } from '../async/lru-limit.ts'
 import { GatewayError } from '../http/errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
@@ -27,6 +28,13 @@ const networkLimit: AttemptLimit = { max: 50, windowMs: 2 * minute, blockMs: 5 *
 /** For one user from all networks that the user has not signed in from: further attempts are only delayed. */
 const userLimit: AttemptLimit = { max: 20, windowMs: 2 * minute, blockMs: 2 * minute }
 const delayMs = 2000
+/** How many attempts are delayed at a time; further ones are rejected. */
+const maxDelayed = 256
+/**
+ * How many attempts a provider may have pending. This is more than can be delayed and queued together, so that these never take all
+ * places: before an attempt has a place, it is not known whether its network is familiar.
+ */
+export const maxPendingAttempts = 1024
 /** How long after the last sign-in a network counts as one that the user has signed in from. */
 const familiarMs = 30 * 24 * 60 * minute
 const renewAfterMs = 24 * 60 * minute
@@ -75,6 +83,8 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
   /** Until when a user is blocked from a network, so that further attempts cost no call. */
   const blocked = new LRUCache<string, number>(limitEntries(maxKeys))
 
+  const limitDelayed = createConcurrencyLimit({ maxConcurrent: maxDelayed, maxQueued: 0, onQueueFull: tooManyDelayed })
+
   /** When `renew` last wrote, so that it does not write for each request. */
   const renewed = new LRUCache<string, number>(limitEntries(maxKeys))
 
@@ -95,7 +105,7 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
     return { count, blockedMs: count <= networkLimit.max ? 0 : endsInMs }
   }
 
-  /** Counts an attempt. Rejects with GatewayError too_many_attempts. */
+  /** Counts an attempt. Rejects with GatewayError too_many_attempts or overloaded. */
   async function begin(username: string, network: string): Promise<Attempt> {
     const keys = keysOf(username, network)
     const ofNetwork = await countNetwork(keys.network)
@@ -108,10 +118,8 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
     const [ofPair, isFamiliar] = await Promise.all([countPair(store, keys.pair), familiarNetworks.has(keys.familiar)])
     if (ofPair.blockedMs > 0) throw tooManyAttempts(ofPair.blockedMs)
     const ofUser = isFamiliar ? 0 : (await store.add(keys.user, userLimit)).count
-    if (ofUser === userLimit.max + 1) onLimitReached({ reason: 'user', username, network })
-    if (ofUser > userLimit.max) await sleep(delayMs)
     const takeBack = () => [store.remove(keys.network, 'one'), isFamiliar ? undefined : store.remove(keys.user, 'one')]
-    return Object.freeze<Attempt>({
+    const attempt = Object.freeze<Attempt>({
       isFamiliar,
       failed() {
         if (ofPair.count === pairLimit.max) onLimitReached({ reason: 'user_network', username, network })
@@ -128,6 +136,17 @@ export function createAttemptLimits({ shared, onLimitReached, monotonicNow, slee
         await Promise.all([store.remove(keys.pair, 'one'), ...takeBack()])
       },
     })
+    if (ofUser <= userLimit.max) return attempt
+    try {
+      await limitDelayed(() => {
+        if (ofUser === userLimit.max + 1) onLimitReached({ reason: 'user', username, network })
+        return sleep(delayMs)
+      })
+    } catch (error) {
+      await attempt.canceled()
+      throw error
+    }
+    return attempt
   }
 
   return Object.freeze({
@@ -165,6 +184,10 @@ export function networkOf({ clientAddress }: Pick<RequestContext, 'clientAddress
 function tooManyAttempts(endsInMs: number): GatewayError {
   const retryAfterSeconds = Math.ceil(endsInMs / 1000)
   return new GatewayError('too_many_attempts', `blocked for another ${retryAfterSeconds} s`, { retryAfterSeconds })
+}
+
+function tooManyDelayed(): GatewayError {
+  return new GatewayError('overloaded', `${maxDelayed} other attempts to sign in are being delayed`)
 }
 
 /** If the shared store fails, as while Redis is down, each replica counts on its own. */

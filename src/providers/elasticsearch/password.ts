@@ -3,7 +3,7 @@ import type { MaybePromise } from '../../async/maybe-promise.ts'
 import type { RequestIdentity } from '../../auth/identity.ts'
 import { asGatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
-import { type AttemptLimits, networkOf } from '../attempt-limits.ts'
+import { type AttemptLimits, maxPendingAttempts, networkOf } from '../attempt-limits.ts'
 import { createVerifiedCredentials } from '../verified-credentials.ts'
 import { type LoginRules, rejectReservedName } from './accept-login.ts'
 import { basicUsername } from './client-credential.ts'
@@ -18,19 +18,17 @@ export type PasswordOptions = LoginRules &
     monotonicNow: () => number
   }>
 
-/** How many passwords may wait or be delayed at a time. They wait apart from API keys, which are never delayed. */
-const maxPending = 256
-
 /**
  * Identifies clients by `Authorization: Basic`. An attempt is counted before Elasticsearch is asked. A password that was right
  * when it was last verified is no guess, so it is not counted. What is remembered counts for one network only, so that guesses
  * from elsewhere do not find it.
  */
 export function createPasswordProvider({ attempts, verify, ttlMs, monotonicNow, ...rules }: PasswordOptions) {
+  // Passwords wait apart from API keys, which are never delayed.
   const verifyOnce = createVerifiedCredentials({
     verify: verifyPassword,
     ttlMs,
-    maxConcurrent: maxPending,
+    maxConcurrent: maxPendingAttempts,
     maxQueued: 0,
     monotonicNow,
   })

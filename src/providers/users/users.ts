@@ -6,7 +6,7 @@ import type { MaybePromise } from '../../async/maybe-promise.ts'
 import type { RequestIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { RequestContext } from '../../http/request-context.ts'
-import { type AttemptLimits, networkOf } from '../attempt-limits.ts'
+import { type AttemptLimits, maxPendingAttempts, networkOf } from '../attempt-limits.ts'
 import { createVerifiedCredentials } from '../verified-credentials.ts'
 import { maxPasswordBytes, verifyPasswordHash } from './password-hashing.ts'
 
@@ -36,8 +36,6 @@ export type Users = Readonly<{
 }>
 
 const rememberedMs = 5 * 60_000
-/** How many password checks may wait or be delayed at a time. A waiting one needs some kilobytes. */
-const maxPending = 256
 const maxQueued = 64
 
 /** People and scripts with a password in the configuration. */
@@ -51,7 +49,7 @@ export function createUsers(initial: ConfiguredUsers, { attempts, monotonicNow }
   const verifyOnce = createVerifiedCredentials({
     verify: (attempt) => verify(...splitAttempt(attempt)),
     ttlMs: rememberedMs,
-    maxConcurrent: maxPending,
+    maxConcurrent: maxPendingAttempts,
     maxQueued: 0,
     monotonicNow,
   })

@@ -9,7 +9,7 @@ import {
   networkOf,
 } from '../../../src/providers/attempt-limits.ts'
 
-function createBench(shared?: AttemptStore) {
+function createBench(shared?: AttemptStore, whenDelayed?: Promise<void>) {
   let now = 0
   const reached: LimitReached[] = []
   const delays: number[] = []
@@ -17,7 +17,10 @@ function createBench(shared?: AttemptStore) {
     shared,
     onLimitReached: (one) => reached.push(one),
     monotonicNow: () => now,
-    sleep: async (milliseconds) => void delays.push(milliseconds),
+    sleep(milliseconds) {
+      delays.push(milliseconds)
+      return whenDelayed ?? Promise.resolve()
+    },
   })
   return {
     limits,
@@ -172,6 +175,28 @@ describe('the limits of failed attempts', () => {
     await succeed('bob', 'hotel')
     assert.deepEqual(delays, [2000, 2000])
     assert.deepEqual(reached, [{ reason: 'user', username: 'bob', network: 'another' }])
+  })
+
+  test('delay 256 attempts at a time, and reject the next one as overloaded without counting it, until a delay ends', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const { limits, delays, reached, fail, succeed } = createBench(undefined, promise)
+    await succeed('bob', 'home')
+    for (let i = 0; i < 20; i++) await fail('bob', `network${i}`)
+    const delayed = Array.from({ length: 256 }, (_, i) => limits.begin('bob', `another${i}`))
+    for (let i = 0; i < 60; i++)
+      await assert.rejects(limits.begin('bob', 'hotel'), ({ code }: GatewayError) => code === 'overloaded')
+    assert.equal(delays.length, 256)
+    await succeed('bob', 'home')
+    for (let i = 0; i < 20; i++) await fail('carol', `network${i}`)
+    for (let i = 0; i < 2; i++) await assert.rejects(limits.begin('carol', 'hotel'))
+    assert.deepEqual(
+      reached.map(({ username }) => username),
+      ['bob'],
+      'what is not delayed is not reported as delayed',
+    )
+    resolve()
+    await Promise.all(delayed)
+    await succeed('bob', 'hotel')
   })
 
   test('an attempt that was not made does not count', async () => {

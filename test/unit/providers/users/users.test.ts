@@ -10,8 +10,8 @@ import { contextOf } from '../../../support/request-context.ts'
 
 const basic = (username: string, password: string) =>
   `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
-const contextWith = (authorization: string) =>
-  contextOf({ rawHeaders: ['Authorization', authorization], socket: { remoteAddress: '203.0.113.1' } as never })
+const contextWith = (authorization: string, remoteAddress = '203.0.113.1') =>
+  contextOf({ rawHeaders: ['Authorization', authorization], socket: { remoteAddress } as never })
 
 describe('users with a password', () => {
   let bob: ConfiguredUsers
@@ -60,5 +60,22 @@ describe('users with a password', () => {
     }
     assert.equal(await nameIn('bob'), 'bob')
     assert.equal(await nameIn('tr0ub4dor'), undefined)
+  })
+
+  test('a user signs in from a network that the user has signed in from, while delayed guesses from elsewhere take all of their places', async () => {
+    const attempts = createAttemptLimits({
+      shared: undefined,
+      onLimitReached: () => {},
+      monotonicNow,
+      sleep: () => new Promise(() => {}),
+    })
+    const users = createUsers(bob, { attempts, monotonicNow })
+    await (await attempts.begin('bob', '203.0.113.1')).succeeded() // at another replica, so this one does not know the password
+    for (let i = 0; i < 20; i++) await attempts.begin('invented', `198.51.100.${i}`)
+    const guess = (i: number) =>
+      users.verifyPassword('invented', `guess ${i}`, contextWith('', `192.0.${Math.floor(i / 200)}.${i % 200}`))
+    for (let i = 0; i < 256; i++) void guess(i)
+    await assert.rejects(async () => guess(256), { code: 'overloaded' })
+    assert.equal(await users.verifyPassword('bob', 'correct horse', contextWith('')), users.find('bob'))
   })
 })
