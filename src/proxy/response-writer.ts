@@ -68,9 +68,8 @@ function flush(writer: ResponseWriter): void {
 }
 
 /**
- * Forwards an informational response (1xx; RFC 9110, section 15.2). It is dropped for HTTP/1.0 clients and in Node
- * releases without `writeInformation`. It is also dropped if the client is not reading, because back-pressure does not
- * limit how many informational responses an upstream sends.
+ * Forwards an informational response (1xx; RFC 9110, section 15.2). It is dropped for HTTP/1.0 clients, and if the client
+ * is not reading, because back-pressure does not limit how many informational responses an upstream sends.
  */
 export function sendInformational(
   { httpVersion }: IncomingMessage,
@@ -80,5 +79,5 @@ export function sendInformational(
 ): void {
   if (httpVersion === '1.0' || response.headersSent || response.destroyed) return
   if (response.writableLength >= response.writableHighWaterMark) return
-  if (typeof response.writeInformation === 'function') response.writeInformation(status, headers)
+  response.writeInformation(status, headers)
 }
