@@ -37,7 +37,10 @@ function waitForInterval(signal: AbortSignal): Promise<unknown> {
   return sleep(intervalMs, undefined, { signal, ref: false }).catch(() => {})
 }
 
-/** Whether the upstream sends a response with any status to `GET /`, on a new connection. */
+/**
+ * Whether the upstream sends a response with any status to `GET /`, on a new connection. The connection is closed at the
+ * head of the response, because the body may be endless.
+ */
 export function responds(upstream: Upstream): Promise<boolean> {
   return new Promise((resolve) => {
     upstream.dispatch(
@@ -49,7 +52,10 @@ export function responds(upstream: Upstream): Promise<boolean> {
       },
       {
         onRequestStart() {},
-        onResponseStart: () => resolve(true),
+        onResponseStart(controller) {
+          resolve(true)
+          controller.abort(new Error('the body is not needed')) // causes `onResponseError`, which no longer has an effect
+        },
         onResponseData() {},
         onResponseEnd() {},
         onResponseError: () => resolve(false),

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, test } from 'node:test'
 import type { Dispatcher } from 'undici'
-import { runHealthChecks } from '../../../../src/proxy/routing/health.ts'
-import type { Upstream } from '../../../../src/proxy/routing/upstreams.ts'
+import { responds, runHealthChecks } from '../../../../src/proxy/routing/health.ts'
+import { createUpstream, type Upstream } from '../../../../src/proxy/routing/upstreams.ts'
+import { startUpstream } from '../../../support/upstream.ts'
 
 let stopped: AbortController
 let isUp: boolean
@@ -26,7 +29,7 @@ function fakeUpstream(url: string): Upstream {
   let healthy = true
   const dispatch: Upstream['dispatch'] = ({ method, path }, handler) => {
     requests.push(`${method} ${url}${path}`)
-    if (isUp) handler.onResponseStart?.({} as Dispatcher.DispatchController, 500, {})
+    if (isUp) handler.onResponseStart?.({ abort() {} } as unknown as Dispatcher.DispatchController, 500, {})
     else handler.onResponseError?.({} as Dispatcher.DispatchController, new Error('down'))
   }
   const setHealthy = (isHealthy: boolean) => {
@@ -73,4 +76,19 @@ test('health checks end when their signal is aborted', async () => {
   await runNextCheck()
   await ended
   assert.deepEqual(requests, [])
+})
+
+test('a health check closes its connection at the head of the response, even if the body never ends', async () => {
+  const { promise: requested, resolve } = Promise.withResolvers<ServerResponse>()
+  const { url } = await startUpstream((_, response) => {
+    response.write('the start of an endless body')
+    resolve(response)
+  })
+  const options = { timeoutMs: 60_000, idleTimeoutMs: 60_000, maxIdleConnections: 10 }
+  const upstream = createUpstream(new URL(url), { insecureSkipVerify: false }, options)
+  const isUpstreamUp = responds(upstream)
+  const closed = once(await requested, 'close')
+  assert.equal(await isUpstreamUp, true)
+  await closed
+  await upstream.close()
 })
