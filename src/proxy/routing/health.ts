@@ -21,15 +21,16 @@ export async function runHealthChecks(
   upstreams: readonly Upstream[],
   { onChange, signal, pause = waitForInterval }: HealthCheckOptions,
 ): Promise<void> {
-  while (!signal.aborted) {
-    await pause(signal)
-    if (signal.aborted) return
-    await Promise.all(upstreams.map(check))
-  }
+  await Promise.all(upstreams.map(checkRepeatedly))
 
-  async function check(upstream: Upstream): Promise<void> {
-    const isHealthy = await responds(upstream)
-    if (!signal.aborted && upstream.setHealthy(isHealthy)) onChange(upstream, isHealthy)
+  /** Each upstream has its own loop, so that one that does not respond delays no check of another. */
+  async function checkRepeatedly(upstream: Upstream): Promise<void> {
+    while (!signal.aborted) {
+      await pause(signal)
+      if (signal.aborted) return
+      const isHealthy = await responds(upstream)
+      if (!signal.aborted && upstream.setHealthy(isHealthy)) onChange(upstream, isHealthy)
+    }
   }
 }
 

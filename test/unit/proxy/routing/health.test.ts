@@ -11,13 +11,14 @@ let stopped: AbortController
 let isUp: boolean
 let requests: string[]
 let changes: string[]
-let resume = () => {}
+let paused: (() => void)[]
 
 beforeEach(() => {
   stopped = new AbortController()
   isUp = true
   requests = []
   changes = []
+  paused = []
 })
 afterEach(() => {
   stopped.abort()
@@ -44,13 +45,14 @@ const start = (...upstreams: Upstream[]) =>
   runHealthChecks(upstreams, {
     onChange: ({ url }, isHealthy) => changes.push(`${url.host} ${isHealthy}`),
     signal: stopped.signal,
-    pause: () =>
-      new Promise<void>((resolve) => {
-        resume = resolve
-      }),
+    pause: () => new Promise<void>((resolve) => paused.push(resolve)),
   })
 
-/** Runs the next check. */
+function resume(): void {
+  for (const check of paused.splice(0)) check()
+}
+
+/** Runs the next check of each upstream, unless its previous check is still running. */
 async function runNextCheck(): Promise<void> {
   resume()
   await new Promise((resolve) => setImmediate(resolve))
@@ -68,6 +70,17 @@ test('a health check requests the root of each upstream, counts any response as 
   isUp = true
   await runNextCheck()
   assert.deepEqual(changes, ['a false', 'b false', 'a true', 'b true'])
+})
+
+test('an upstream that does not respond delays no check of another upstream', async () => {
+  const hanging = { ...fakeUpstream('http://a'), dispatch: () => requests.push('hanging') }
+  isUp = false
+  void start(hanging, fakeUpstream('http://b'))
+  await runNextCheck()
+  isUp = true
+  await runNextCheck()
+  assert.deepEqual(requests, ['hanging', 'GET http://b/', 'GET http://b/'])
+  assert.deepEqual(changes, ['b false', 'b true'])
 })
 
 test('health checks end when their signal is aborted', async () => {
