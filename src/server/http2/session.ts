@@ -92,6 +92,13 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
     limits = authenticatedLimits
     isLowering = false
     session.settings({ maxConcurrentStreams: authenticatedLimits.maxConcurrentStreams })
+    startIdleTimer() // the last stream may have closed during authentication, or before the acknowledgement
+  }
+
+  function startIdleTimer(): void {
+    if (openStreams > 0 || limits === unauthenticatedLimits) return
+    clearTimeout(idleTimer)
+    idleTimer = setTimeout(lowerLimits, idleBeforeLoweringMs).unref()
   }
 
   function lowerLimits(): void {
@@ -130,8 +137,8 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
       if (openStreams++ === 0) clearTimeout(idleTimer)
       stream.once('close', () => {
         heldBytes -= bytes
-        if (--openStreams === 0 && limits === authenticatedLimits)
-          idleTimer = setTimeout(lowerLimits, idleBeforeLoweringMs).unref()
+        openStreams--
+        startIdleTimer()
       })
       return true
     },

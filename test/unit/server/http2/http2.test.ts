@@ -9,6 +9,15 @@ import { defaultRequestTimeouts } from '../../../../src/server/listen/limits.ts'
 import type { ListenerHandle, ListenerHandlers } from '../../../../src/server/listen/listener.ts'
 import { createTlsListener } from '../../../../src/server/listen/tls.ts'
 import { createCertificateAuthority } from '../../../support/elasticsearch/certificates.ts'
+import {
+  type FrameConnection,
+  frame,
+  frameTypes,
+  openFrames,
+  requestFields,
+  requestFrame,
+  uint32,
+} from '../../../support/http2-frames.ts'
 
 const certificate = createCertificateAuthority().issue('listener')
 const handlers: Omit<ListenerHandlers, 'onRequest'> = {
@@ -17,20 +26,27 @@ const handlers: Omit<ListenerHandlers, 'onRequest'> = {
   onTlsFailure: () => {},
 }
 
-let respond: (response: ServerResponse) => void
+let respond: (response: ServerResponse, onAuthenticated: () => void) => void
 let listener: ListenerHandle
 let session: ClientHttp2Session
+/** The weights that connections have got, in order. */
+let weights: number[]
 
-async function openListener(t: TestContext): Promise<void> {
+async function listen(t: TestContext): Promise<number> {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   listener = createTlsListener({
-    handlers: { ...handlers, onRequest: (_, response) => respond(response) },
+    handlers: { ...handlers, onRequest: (_, response, _fault, onAuthenticated) => respond(response, onAuthenticated!) },
     timeouts: defaultRequestTimeouts,
     tls: { ...certificate, clientCa: undefined, clientAuth: 'none' },
+    setWeight: (_, weight) => weights.push(weight) > 0,
   })
   listener.server.listen(0, '127.0.0.1')
   await once(listener.server, 'listening')
-  const { port } = listener.server.address() as AddressInfo
+  return (listener.server.address() as AddressInfo).port
+}
+
+async function openListener(t: TestContext): Promise<void> {
+  const port = await listen(t)
   session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false, settings: { initialWindowSize: 0 } })
   session.on('error', () => {})
   await once(session, 'remoteSettings')
@@ -38,6 +54,7 @@ async function openListener(t: TestContext): Promise<void> {
 
 beforeEach(() => {
   respond = (response) => response.end()
+  weights = []
 })
 
 afterEach(async () => {
@@ -118,6 +135,73 @@ describe('an HTTP/2 client that keeps its window closed', () => {
       await ping()
     })
   }
+})
+
+describe('the limits of an authenticated user', () => {
+  let connection: FrameConnection
+  let requested: Promise<{ response: ServerResponse; onAuthenticated: () => void }>
+
+  /** Opens a connection that acknowledges no settings on its own, and sends a request. */
+  async function request(t: TestContext): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<Awaited<typeof requested>>()
+    requested = promise
+    respond = (response, onAuthenticated) => resolve({ response, onAuthenticated })
+    connection = await openFrames(await listen(t))
+    await connection.send(requestFrame(1, requestFields()))
+  }
+
+  afterEach(() => connection.destroy())
+
+  /** Sends frames, and waits until the server has processed them. */
+  async function send(...frames: Buffer[]): Promise<void> {
+    const countPings = () => connection.received.filter(({ type }) => type === frameTypes.ping).length
+    const before = countPings()
+    await connection.send(...frames, frame('ping', { payload: Buffer.alloc(8) }))
+    await connection.until(() => countPings() > before)
+    await waitTurns()
+  }
+
+  /** Acknowledges one SETTINGS frame. */
+  const acknowledge = () => send(frame('settings', { flags: 1 }))
+
+  async function assertLoweredAfterIdleTime(t: TestContext): Promise<void> {
+    assert.deepEqual(weights, [2, 16])
+    await acknowledge()
+    const countSettings = () => connection.received.filter(({ type }) => type === frameTypes.settings).length
+    const before = countSettings()
+    t.mock.timers.tick(4999)
+    await send()
+    assert.equal(countSettings(), before)
+    t.mock.timers.tick(1)
+    await send()
+    assert.equal(countSettings(), before + 1)
+    await acknowledge()
+    assert.deepEqual(weights, [2, 16, 2])
+  }
+
+  test('an HTTP/2 connection that is authenticated after its client has reset the stream loses the higher limits 5 s later', async (t) => {
+    await request(t)
+    await acknowledge()
+    const { response, onAuthenticated } = await requested
+    const closed = once(response, 'close')
+    await send(frame('reset', { stream: 1, payload: uint32(8) }))
+    await closed
+    onAuthenticated()
+    await assertLoweredAfterIdleTime(t)
+  })
+
+  test('an HTTP/2 connection that acknowledges the initial limits after its response loses the higher limits 5 s later', async (t) => {
+    await request(t)
+    const { response, onAuthenticated } = await requested
+    onAuthenticated()
+    const closed = once(response, 'close')
+    response.end()
+    await closed
+    await send()
+    assert.deepEqual(weights, [2])
+    await acknowledge()
+    await assertLoweredAfterIdleTime(t)
+  })
 })
 
 test('an HTTP/2 response finishes when it has been sent, even if the request body has not ended', async (t) => {
