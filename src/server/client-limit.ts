@@ -4,7 +4,10 @@ import { clientNetwork } from '../../config/hosts.ts'
 export type ClientLimits = Readonly<{
   /** Whether a client with this address may hold any number of connections, such as a proxy with many users. */
   isExempt: (address: string) => boolean
-  /** Called once for a client that exceeds its share, until all its connections have closed. */
+  /**
+   * Called when a connection is closed because its client holds its share; only once until all connections of the client
+   * have closed.
+   */
   onExceeded: (address: string) => void
 }>
 
@@ -30,10 +33,13 @@ export function createClientLimit(
     hasRoom(client: Client | undefined, connections: number, weight: number): boolean {
       if (client === undefined) return true
       const { connections: currentConnections, weight: currentWeight } = client
-      if (currentConnections + connections <= maxOf.connections && currentWeight + weight <= maxOf.weight) return true
-      if (!client.hasExceeded) onExceeded(client.network)
+      return currentConnections + connections <= maxOf.connections && currentWeight + weight <= maxOf.weight
+    },
+    /** Reports that a connection is closed because its client has no room. */
+    reportExceeded(client: Client | undefined): void {
+      if (client === undefined || client.hasExceeded) return
       client.hasExceeded = true
-      return false
+      onExceeded(client.network)
     },
     /** Counts connections and their weight; negative numbers when they close. */
     add(client: Client | undefined, connections: number, weight: number): void {

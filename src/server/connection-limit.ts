@@ -15,7 +15,8 @@ export type ConnectionBudget = Readonly<{
    * Makes a connection count as `weight` HTTP/1.1 connections, until it closes or gets another weight.
    * @param maxShare an increase is accepted only while all connections together use at most this part of `maxWeight`; 1
    * by default
-   * @returns whether there is room; if not, the weight does not change
+   * @returns whether there is room; if not, the weight does not change, and a connection that has got no weight before
+   * must be closed
    */
   setWeight: (socket: Socket, weight: number, maxShare?: number) => boolean
 }>
@@ -67,7 +68,10 @@ export function limitConnections(
   }
 
   function addToClient(socket: Socket, client: Client): void {
-    if (!clientLimit.hasRoom(client, 1, 1)) socket.destroy()
+    if (!clientLimit.hasRoom(client, 1, 1)) {
+      clientLimit.reportExceeded(client)
+      socket.destroy()
+    }
     clientLimit.add(client, 1, 1)
     clientOf.set(socket, client)
   }
@@ -79,7 +83,10 @@ export function limitConnections(
       const { extra, client } = previous ?? { extra: 0, client: clientLimit.find(socket) }
       const change = weight - 1 - extra
       if (change > 0 && totalWeight + change > maxWeight * maxShare) return false
-      if (change > 0 && !clientLimit.hasRoom(client, 0, change)) return false
+      if (change > 0 && !clientLimit.hasRoom(client, 0, change)) {
+        if (previous === undefined) clientLimit.reportExceeded(client) // with a previous weight, it stays open
+        return false
+      }
       if (previous === undefined) socket.once('close', () => releaseExtraWeight(socket))
       extraWeights.set(socket, { extra: weight - 1, client })
       clientLimit.add(client, 0, change)

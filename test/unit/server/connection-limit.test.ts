@@ -123,6 +123,16 @@ describe('the share of one client', () => {
     assert.ok(setWeight(second!, 9))
   })
 
+  test('a client is reported when a connection gets no first weight and is closed, but not when one keeps its previous weight', () => {
+    const { open, setWeight, exceeded } = limitClients({ maxConnections: 100, maxWeight: 20 })
+    const [first, second] = [open('192.0.2.1'), open('192.0.2.1')]
+    assert.ok(setWeight(first!, 2))
+    assert.ok(!setWeight(first!, 16))
+    assert.deepEqual(exceeded, [])
+    assert.ok(!setWeight(second!, 16))
+    assert.deepEqual(exceeded, ['192.0.2.1'])
+  })
+
   test('all addresses of an IPv6 network of 64 bits are one client', () => {
     const { open, exceeded } = limitClients({ maxConnections: 2, maxWeight: 100 })
     assert.equal(open('2001:db8::1').destroyed, false)
