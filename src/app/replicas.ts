@@ -60,7 +60,7 @@ export async function createReplicas(
           sleep: (milliseconds) => sleep(milliseconds),
         })
       : noSharedStates,
-    sweepLease: createSweepLease(redis.store),
+    sweepLease: createSweepLease(redis.store, rules),
     sessions: redis.sessions,
     attempts: redis.attempts,
     checkRedis: hasSessions ? redis.checkSessions : redis.check,

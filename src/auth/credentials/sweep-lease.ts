@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { LifecycleRules } from './lifecycle.ts'
 import type { SharedStore } from './shared-store.ts'
 
 /** Lets one replica at a time sweep idle users. No function rejects. */
@@ -31,11 +32,15 @@ const leaseName = '~idle-sweep'
 const leaseTtlMs = 5 * 60_000
 const progressTtlMs = 30 * 24 * 60 * 60_000
 
+type IdleRules = Pick<LifecycleRules, 'expirationMs' | 'rotationPauseMs'>
+
 /**
  * Stores the lease in the shared store, like the lock of a user. The value is a lock while a replica sweeps, and the time of
- * the last sweep otherwise.
+ * the last sweep otherwise. The rules that decide when a user becomes idle are stored with the time: under shorter ones, users
+ * whom no replica has swept would count as swept.
  */
-export function createSweepLease(store: SharedStore): SweepLease {
+export function createSweepLease(store: SharedStore, rules: IdleRules): SweepLease {
+  const progress = createProgress(rules)
   return Object.freeze({
     async acquire() {
       const token = randomBytes(6).toString('base64url')
@@ -43,7 +48,7 @@ export function createSweepLease(store: SharedStore): SweepLease {
         const value = await store.get(leaseName)
         const lock = { username: leaseName, expected: value, token, ttlMs: leaseTtlMs, force: false }
         const isAcquired = (await store.acquireLock(lock)) === 'acquired'
-        return isAcquired ? createHeldLease(store, token, parseProgress(value)) : undefined
+        return isAcquired ? createHeldLease(store, token, progress, value) : undefined
       } catch {
         return unsharedLease // while Redis is unreachable
       }
@@ -51,19 +56,28 @@ export function createSweepLease(store: SharedStore): SweepLease {
   })
 }
 
-function createHeldLease(store: SharedStore, token: string, sweptUntil: number | undefined): HeldLease {
+function createHeldLease(store: SharedStore, token: string, progress: Progress, previous: string): HeldLease {
   /** Never rejects: if this fails, the lease expires. */
   const replaceLock = (value: string, ttlMs: number) =>
     store.releaseLock({ username: leaseName, token, value, ttlMs, stateId: '', taintTtlMs: 1 }).catch(() => {})
   return Object.freeze({
-    sweptUntil,
+    sweptUntil: progress.parse(previous),
     renew: () => replaceLock(`!${token}`, leaseTtlMs), // the same lock, with the full TTL
     release: (until: number) =>
-      Number.isFinite(until) ? replaceLock(`until ${until}`, progressTtlMs) : replaceLock('', 1),
+      Number.isFinite(until) ? replaceLock(progress.format(until), progressTtlMs) : replaceLock('', 1),
   })
 }
 
-/** The time in a value that `release` stored; undefined for any other value. */
-function parseProgress(value: string): number | undefined {
-  return /^until \d{1,15}$/.test(value) ? Number(value.slice('until '.length)) : undefined
+type Progress = ReturnType<typeof createProgress>
+
+function createProgress({ expirationMs, rotationPauseMs }: IdleRules) {
+  const rules = `expiration ${expirationMs} pause ${rotationPauseMs}`
+  return Object.freeze({
+    format: (sweptUntil: number) => `until ${sweptUntil} ${rules}`,
+    /** The time in a value that was formatted under the same rules; undefined for any other value. */
+    parse(value: string): number | undefined {
+      const [, time, timeRules] = /^until (\d{1,15}) (.+)$/.exec(value) ?? []
+      return timeRules === rules ? Number(time) : undefined
+    },
+  })
 }

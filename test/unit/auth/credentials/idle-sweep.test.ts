@@ -337,7 +337,7 @@ describe('the sweep of idle users', () => {
     const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     const store = createMemorySharedStore(clock.now)
-    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store) })
+    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store, rules) })
     await clock.advance(24 * hour)
     clock.setBack(24 * hour)
     const authorization = await obtain(bob)
@@ -474,38 +474,42 @@ describe('the sweep with user_retention', () => {
 })
 
 describe('the lease of the idle sweep', () => {
+  const stored = 'expiration 3600000 pause 1000'
   for (const [what, value, sweptUntil] of [
-    ['a time in milliseconds', 'until 1795447047906', 1_795_447_047_906],
-    ['a time with more than 15 digits', 'until 1795447047906000', undefined],
-    ['a negative time', 'until -1', undefined],
-    ['a time that is not a number', 'until Infinity', undefined],
-    ['a time with text after it', 'until 1795447047906 ms', undefined],
-    ['a time without its name', '1795447047906', undefined],
+    ['a time in milliseconds', `until 1795447047906 ${stored}`, 1_795_447_047_906],
+    ['a time with more than 15 digits', `until 1795447047906000 ${stored}`, undefined],
+    ['a negative time', `until -1 ${stored}`, undefined],
+    ['a time that is not a number', `until Infinity ${stored}`, undefined],
+    ['a time with text after it', `until 1795447047906 ms ${stored}`, undefined],
+    ['a time without its name', `1795447047906 ${stored}`, undefined],
+    ['a time that was stored without an expiration', 'until 1795447047906', undefined],
+    ['a time under another expiration', 'until 1795447047906 expiration 86400000 pause 1000', undefined],
+    ['a time under another rotation pause', 'until 1795447047906 expiration 3600000 pause 10000', undefined],
     ['no value', '', undefined],
   ] as const) {
     test(`a replica that finds ${what} in place of the lease continues ${sweptUntil ? 'at that time' : 'without a time'}`, async () => {
       const store = createMemorySharedStore(() => noon)
       store.put('~idle-sweep', value)
-      const lease = await createSweepLease(store).acquire()
+      const lease = await createSweepLease(store, rules).acquire()
       assert.equal(lease!.sweptUntil, sweptUntil)
     })
   }
 
   test('a replica that renews its lease still holds it, and one that releases it leaves the time of its sweep', async () => {
     const store = createMemorySharedStore(() => noon)
-    const lease = await createSweepLease(store).acquire()
+    const lease = await createSweepLease(store, rules).acquire()
     await lease!.renew()
-    assert.equal(await createSweepLease(store).acquire(), undefined)
+    assert.equal(await createSweepLease(store, rules).acquire(), undefined)
     await lease!.release(noon)
-    const next = await createSweepLease(store).acquire()
+    const next = await createSweepLease(store, rules).acquire()
     assert.equal(next!.sweptUntil, noon)
   })
 
   test('a lease that is released before the first sweep has ended stores no time of a last sweep', async () => {
     const store = createMemorySharedStore(() => noon)
-    const lease = await createSweepLease(store).acquire()
+    const lease = await createSweepLease(store, rules).acquire()
     await lease!.release(Number.NEGATIVE_INFINITY)
-    const next = await createSweepLease(store).acquire()
+    const next = await createSweepLease(store, rules).acquire()
     assert.equal(next!.sweptUntil, undefined)
   })
 })
@@ -521,7 +525,7 @@ describe('the sweep of idle users with three replicas', () => {
     const store = createMemorySharedStore(clock.now)
     for (let run = 0; run < 2; run++) {
       const sweeps = [0.2, 0.5, 0.9].map((random) =>
-        startSweep(directory, clock, { lease: createSweepLease(store), random: () => random }),
+        startSweep(directory, clock, { lease: createSweepLease(store, rules), random: () => random }),
       )
       await clock.advance(12 * hour)
       for (const { stop } of sweeps) stop()
@@ -529,6 +533,26 @@ describe('the sweep of idle users with three replicas', () => {
       assert.equal(directory.passwordsSet.length, 700)
     }
   })
+
+  for (const [what, before] of [
+    ['expiration', { ...rules, expirationMs: 24 * hour }],
+    ['rotation pause', { ...rules, rotationPauseMs: 10 * minute }],
+  ] as const) {
+    test(`with Redis, users whom a shorter ${what} makes idle earlier than the last sweep lose their passwords`, async () => {
+      const { clock, directory } = createTestBed()
+      addUser(directory, 'bob')
+      const store = createMemorySharedStore(clock.now)
+      const first = startSweep(directory, clock, { lease: createSweepLease(store, before), rules: before })
+      await clock.advance(idleAt + 5 * minute - noon)
+      first.stop()
+      await clock.advance(minute)
+      assert.equal(directory.passwordsSet.length, 0)
+      const second = startSweep(directory, clock, { lease: createSweepLease(store, rules) })
+      await clock.advance(10 * minute)
+      second.stop()
+      assert.equal(directory.passwordsSet.length, 1)
+    })
+  }
 
   test('with Redis, other replicas finish the sweep of a replica that dies', async () => {
     const { clock, directory } = createTestBed()
@@ -541,8 +565,8 @@ describe('the sweep of idle users with three replicas', () => {
       setPassword: (...args: Parameters<typeof directory.setPassword>) =>
         isDead ? never : directory.setPassword(...args),
     } as MemoryDirectory
-    startSweep(dyingDirectory, clock, { lease: createSweepLease(store), random: () => 0.1 })
-    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store) })
+    startSweep(dyingDirectory, clock, { lease: createSweepLease(store, rules), random: () => 0.1 })
+    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store, rules) })
     await clock.advance(idleAt - noon)
     while (directory.passwordsSet.length < 50) await clock.advance(100)
     isDead = true
@@ -581,7 +605,7 @@ describe('the sweep of idle users with three replicas', () => {
     store.hooks.before = () => {
       throw new Error('no Redis')
     }
-    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store) })
+    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store, rules) })
     await clock.advance(3 * hour)
     stop()
     assert.equal(directory.passwordsSet.length, 700)
