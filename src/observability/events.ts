@@ -150,7 +150,8 @@ const table = {
   user_idle: { ...userWritten, meaning: "an idle user's password was replaced with one that is not issued" },
   idle_sweep_failed: {
     ...iamFailure,
-    meaning: 'idle users could not be listed, or the password of one could not be replaced',
+    meaning:
+      'idle users could not be listed, or the password of one could not be replaced; logged for the first such user of a sweep. The next sweep tries again',
   },
   user_disabled_idle: {
     ...userWritten,

@@ -17,6 +17,8 @@ const pagePauseMs = 250
 const writePauseMs = 50
 /** A deletion cannot be undone: if the clock is wrong, an administrator has time to notice before all users are deleted. */
 const maxDeletionsPerPass = 100
+/** More users whom Elasticsearch rejects are not remembered by name: the next pass covers all its users again. */
+const maxFailures = 1000
 const [minIntervalMs, maxIntervalMs] = [10_000, 5 * 60_000]
 /** Delay before the first pass, so that the sweep does not compete with the startup. */
 const firstPassMs = 30_000
@@ -24,7 +26,7 @@ const retryBackOff = { firstMs: 1000, maxMs: 60_000 }
 
 export type SweepEvent =
   | Readonly<{ kind: 'password_ended'; username: string }>
-  /** `username` is undefined if listing the users failed. */
+  /** The first user of a pass whose password could not be replaced; `username` is undefined if listing the users failed. */
   | Readonly<{ kind: 'sweep_failed'; username: string | undefined; error: unknown }>
   /** The first user of a pass who could not be disabled or deleted. */
   | Readonly<{ kind: 'retention_failed'; username: string; error: unknown }>
@@ -47,49 +49,62 @@ export type IdleSweepOptions = Readonly<{
 
 /**
  * Replaces the passwords of idle users, so that the last password of a user who never returns does not stay valid.
- * A pass covers only the users who became idle since the previous pass, so no state per user is needed. What `retention` does
- * is repeated in each pass until nothing is due. Runs until `stopped` is aborted; never rejects.
+ * A pass covers only the users who became idle since the previous pass, and those who could not be written in it: only their
+ * names are kept. What `retention` does is repeated in each pass until nothing is due. Runs until `stopped` is aborted; never
+ * rejects.
  */
 export async function sweepIdleUsers(options: IdleSweepOptions, stopped: AbortSignal): Promise<void> {
   const { rules, lease, now, sleep, random } = options
   const intervalMs = Math.min(Math.max(rules.expirationMs / 4, minIntervalMs), maxIntervalMs)
   const jitteredMs = () => intervalMs * (0.8 + 0.4 * random())
   let sweptUntil = Number.NEGATIVE_INFINITY
+  let failed: ReadonlySet<string> = new Set()
   for (await sleep(firstPassMs + jitteredMs() * random()); !stopped.aborted; await sleep(jitteredMs())) {
     const held = await lease.acquire()
     if (held === undefined) continue // another replica is sweeping
-    sweptUntil = Math.max(sweptUntil, held.sweptUntil ?? sweptUntil)
+    let sharedProgress = held.sweptUntil ?? Number.NEGATIVE_INFINITY
+    sweptUntil = Math.max(sweptUntil, sharedProgress)
     const until = now()
     // Progress far in the future means that the clock of a replica was ahead. Start over with all idle users.
-    if (sweptUntil > until + maxIntervalMs) sweptUntil = Number.NEGATIVE_INFINITY
-    const isDone = await sweepOnce(options, { from: sweptUntil, until, renew: held.renew, stopped })
-    if (isDone) sweptUntil = Math.max(sweptUntil, until)
-    await held.release(sweptUntil)
+    if (sweptUntil > until + maxIntervalMs) sweptUntil = sharedProgress = Number.NEGATIVE_INFINITY
+    const failures = await sweepOnce(options, { from: sweptUntil, failed, until, renew: held.renew, stopped })
+    if (failures !== undefined) {
+      // Even if the clock was set back a little: users in `failed` may not have been due in this pass.
+      sweptUntil = until
+      failed = failures
+    }
+    // Other replicas, and this one after a restart, do not know `failed`: they must not skip these users.
+    await held.release(failed.size === 0 ? sweptUntil : sharedProgress)
   }
 }
 
-/** One pass over the users who became idle after `from` and up to `until`, in milliseconds since 1970. */
-type Pass = Readonly<{ from: number; until: number; renew: () => Promise<void>; stopped: AbortSignal }>
+type Pass = Span & Readonly<{ failed: ReadonlySet<string>; renew: () => Promise<void>; stopped: AbortSignal }>
+/** Selects users who became idle after `from` and up to `until`, in milliseconds since 1970. */
+type Span = Readonly<{ from: number; until: number }>
 type ReportFailure = (error: unknown) => void
 
-/** @returns false if the pass was stopped or listing the users failed */
-async function sweepOnce(options: IdleSweepOptions, pass: Pass): Promise<boolean> {
+/**
+ * One pass over the users of the span and those in `failed`. @returns the names of the users who could not be written; undefined
+ * if there are too many, the pass was stopped or listing the users failed
+ */
+async function sweepOnce(options: IdleSweepOptions, pass: Pass): Promise<ReadonlySet<string> | undefined> {
   const { renew, stopped } = pass
   const nextPage = createPageReader(options, stopped)
   const retain = options.retention && createRetain(options, options.retention, stopped)
+  const { sweepUser, failures } = createSweepUser(options, pass)
   while (!stopped.aborted) {
     const page = await nextPage()
-    if (page === undefined) return false
+    if (page === undefined) return undefined
     for (const user of page.users) {
-      if (stopped.aborted) return false
+      if (stopped.aborted) return undefined
       if (retain !== undefined && (await retain(user))) continue
-      await sweepUser(options, user, pass)
+      await sweepUser(user)
     }
-    if (page.isLast) return true
+    if (page.isLast) return failures()
     await renew()
     await options.sleep(pagePauseMs)
   }
-  return false
+  return undefined
 }
 
 type Page = Readonly<{ users: readonly NamedUser[]; isLast: boolean }>
@@ -140,25 +155,40 @@ function createRetain(options: IdleSweepOptions, retention: Retention, stopped: 
   }
 }
 
-async function sweepUser(options: IdleSweepOptions, stored: NamedUser, pass: Pass): Promise<void> {
-  if (decideIdle({ stored, ...pass, ...options }) === undefined) return
-  const { username } = stored
-  const { stopped } = pass
-  const reportFailure: ReportFailure = (error) => options.report({ kind: 'sweep_failed', username, error })
-  const isEnded = await retry(options, { reportFailure, stopped }, () => endPassword(options, username, pass))
-  if (isEnded) options.report({ kind: 'password_ended', username })
-  await options.sleep(writePauseMs)
+/** In each pass it reports only the first failure, because all users may fail for the same reason, and again in the next pass. */
+function createSweepUser(options: IdleSweepOptions, { from, until, failed, stopped }: Pass) {
+  const failures = new Set<string>()
+  let hasFailed = false
+  async function sweepUser(listed: NamedUser): Promise<void> {
+    const { username } = listed
+    const span: Span = { from: failed.has(username) ? Number.NEGATIVE_INFINITY : from, until }
+    if (decideIdle({ stored: listed, ...span, ...options }) === undefined) return
+    const reportFailure: ReportFailure = (error) => {
+      if (!hasFailed) options.report({ kind: 'sweep_failed', username, error })
+      hasFailed = true
+    }
+    const result = await retry(options, { reportFailure, stopped }, () => endPassword(options, username, span))
+    if (result === 'ended') options.report({ kind: 'password_ended', username })
+    const isDue = result === undefined || result === 'conflict'
+    if (isDue && failures.size <= maxFailures) failures.add(username)
+    await options.sleep(writePauseMs)
+  }
+  /** The names of the users who could not be written; undefined if there are too many. */
+  return { sweepUser, failures: () => (failures.size <= maxFailures ? failures : undefined) }
 }
 
-/** Reads the user again just before the write, because the page may be outdated. @returns whether the password was replaced */
-async function endPassword(options: IdleSweepOptions, username: string, pass: Pass): Promise<boolean> {
+type EndResult = 'ended' | 'not_due' | 'conflict'
+
+/** Reads the user again just before the write, because the page may be outdated. */
+async function endPassword(options: IdleSweepOptions, username: string, span: Span): Promise<EndResult> {
   const { directory, preparePassword } = options
-  const state = decideIdle({ stored: await directory.get(username), ...pass, ...options })
-  if (state === undefined) return false
+  const state = decideIdle({ stored: await directory.get(username), ...span, ...options })
+  if (state === undefined) return 'not_due'
   const password = await preparePassword(username, state)
-  const last = decideIdle({ stored: await directory.get(username), ...pass, ...options })
-  if (last === undefined || !isSamePassword(last, state)) return false
-  return directory.setPassword(username, password)
+  const last = decideIdle({ stored: await directory.get(username), ...span, ...options })
+  if (last === undefined) return 'not_due'
+  if (!isSamePassword(last, state)) return 'conflict'
+  return (await directory.setPassword(username, password)) ? 'ended' : 'conflict'
 }
 
 /**

@@ -76,6 +76,14 @@ function addUser(directory: MemoryDirectory, username: string, state = stateOf(1
   )
 }
 
+function rejectWritesOf(rejected: string): MemoryDirectory['hooks']['before'] {
+  return (operation, username) => {
+    if (operation === 'setPassword' && username === rejected) throw new GatewayError('elasticsearch_rejected', 'no')
+  }
+}
+
+const namesWritten = ({ passwordsSet }: MemoryDirectory) => passwordsSet.map(({ username }) => username)
+
 describe('decideIdle', () => {
   const user = (state: ManagedState, more: Partial<StoredUser> = {}): StoredUser => ({
     reserved: false,
@@ -283,28 +291,81 @@ describe('the sweep of idle users', () => {
     assert.equal(events.filter(({ kind }) => kind === 'sweep_failed').length, 1)
   })
 
-  test('a user whom Elasticsearch rejects does not delay the sweep of others', async () => {
+  test('a user whom Elasticsearch rejects neither delays nor repeats the writes of others, and is written once it accepts', async () => {
     const { clock, directory } = createTestBed()
     for (const name of ['a', 'b', 'c']) addUser(directory, name)
-    directory.hooks.before = (operation, username) => {
-      if (operation === 'setPassword' && username === 'b') throw new GatewayError('elasticsearch_rejected', 'no')
-    }
+    directory.hooks.before = rejectWritesOf('b')
     const { stop } = startSweep(directory, clock)
     await clock.advance(3 * hour)
-    stop()
-    assert.deepEqual(
-      directory.passwordsSet.map(({ username }) => username),
-      ['a', 'c'],
-    )
-  })
-
-  test('a conflict with a concurrent write of the user is not reported as a failed sweep', async () => {
-    const { clock, directory } = createTestBed()
-    addUser(directory, 'a')
-    const { events, stop } = startSweep({ ...directory, setPassword: async () => false }, clock)
+    assert.deepEqual(namesWritten(directory), ['a', 'c'])
+    directory.hooks.before = undefined
     await clock.advance(3 * hour)
     stop()
-    assert.deepEqual(events, [])
+    assert.deepEqual(namesWritten(directory), ['a', 'c', 'b'])
+  })
+
+  test('a rejected user who comes back is not written before the user is idle again', async () => {
+    const { clock, directory } = createTestBed()
+    addUser(directory, 'b')
+    directory.hooks.before = rejectWritesOf('b')
+    const { stop } = startSweep(directory, clock)
+    await clock.advance(3 * hour)
+    directory.hooks.before = undefined
+    addUser(directory, 'b', stateOf(2, clock.now()))
+    await clock.advance(idleAt - noon - 1)
+    assert.deepEqual(namesWritten(directory), [])
+    await clock.advance(10 * minute)
+    stop()
+    assert.deepEqual(namesWritten(directory), ['b'])
+  })
+
+  test('a rejected user is written even if the clock is set back to before the user is idle', async () => {
+    const { clock, directory } = createTestBed()
+    addUser(directory, 'b')
+    directory.hooks.before = rejectWritesOf('b')
+    const { events, stop } = startSweep(directory, clock)
+    await clock.advance(idleAt - noon - 5 * minute)
+    while (events.length === 0) await clock.advance(1000)
+    clock.setBack(9 * minute) // so the next pass, 5 minutes later, is up to 5 minutes before the previous one
+    directory.hooks.before = undefined
+    await clock.advance(hour)
+    stop()
+    assert.deepEqual(new Set(namesWritten(directory)), new Set(['b']))
+  })
+
+  for (const count of [1000, 1100]) {
+    test(`while Elasticsearch rejects ${count} users, each pass reports one failure, and all are written later`, async () => {
+      const { clock, directory } = createTestBed()
+      for (let i = 0; i < count; i++) addUser(directory, `user-${i}`)
+      let [passes, isRejected] = [0, true]
+      directory.hooks.before = (operation) => {
+        if (operation === 'setPassword' && isRejected) throw new GatewayError('elasticsearch_rejected', 'no')
+      }
+      const release = async () => void passes++
+      const lease = { acquire: async () => ({ ...(await noSweepLease.acquire())!, release }) }
+      const { events, stop } = startSweep(directory, clock, { lease })
+      await clock.advance(idleAt - noon - 5 * minute)
+      passes = 0
+      while (passes < 5) await clock.advance(minute)
+      assert.ok(events.length >= 3 && events.length <= 5, `${events.length} events in ${passes} passes`)
+      isRejected = false
+      await clock.advance(hour)
+      stop()
+      assert.deepEqual(new Set(namesWritten(directory)), new Set(directory.users.keys()))
+    })
+  }
+
+  test('a conflict with a concurrent write of the user is not reported as a failed sweep, and the next pass writes the user', async () => {
+    const { clock, directory } = createTestBed()
+    addUser(directory, 'a')
+    let conflicts = 0
+    const setPassword: MemoryDirectory['setPassword'] = async (...args) =>
+      conflicts++ > 0 && directory.setPassword(...args)
+    const { events, stop } = startSweep({ ...directory, setPassword }, clock)
+    await clock.advance(3 * hour)
+    stop()
+    assert.deepEqual(events, [{ kind: 'password_ended', username: 'a' }])
+    assert.deepEqual(namesWritten(directory), ['a'])
   })
 
   test('the sweep reports a failure to list users, and retries at the next interval', async () => {
@@ -553,6 +614,29 @@ describe('the sweep of idle users with three replicas', () => {
       assert.equal(directory.passwordsSet.length, 1)
     })
   }
+
+  test('with Redis, a user whom Elasticsearch rejects is written after a restart, and each replica writes the others only once before', async () => {
+    const { clock, directory } = createTestBed()
+    for (const name of ['a', 'b', 'c']) addUser(directory, name)
+    const store = createMemorySharedStore(clock.now)
+    const run = async (time: number) => {
+      const sweeps = [0.2, 0.5, 0.9].map((random) =>
+        startSweep(directory, clock, { lease: createSweepLease(store, rules), random: () => random }),
+      )
+      await clock.advance(time)
+      for (const { stop } of sweeps) stop()
+      await clock.advance(hour)
+      await Promise.all(sweeps.map(({ done }) => done))
+      return directory.passwordsSet.splice(0).map(({ username }) => username)
+    }
+    directory.hooks.before = rejectWritesOf('b')
+    const rejected = await run(12 * hour)
+    assert.deepEqual(new Set(rejected), new Set(['a', 'c']))
+    assert.ok(rejected.length <= 3 * 2, rejected.join())
+    directory.hooks.before = undefined
+    assert.ok((await run(hour)).includes('b'))
+    assert.deepEqual(await run(hour), [], 'the progress is stored again')
+  })
 
   test('with Redis, other replicas finish the sweep of a replica that dies', async () => {
     const { clock, directory } = createTestBed()
