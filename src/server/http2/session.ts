@@ -88,7 +88,10 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
   function raiseLimits(): void {
     if (!isAuthenticated || !isAcknowledged || hasEnded()) return
     if (limits === authenticatedLimits && !isLowering) return
-    if (limits === unauthenticatedLimits && !reserveWeight('authenticated')) return
+    if (limits === unauthenticatedLimits && !reserveWeight('authenticated')) {
+      isAuthenticated = false // no room: the next request tries again
+      return
+    }
     limits = authenticatedLimits
     isLowering = false
     session.settings({ maxConcurrentStreams: authenticatedLimits.maxConcurrentStreams })
@@ -146,7 +149,6 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
       if (isAuthenticated) return
       isAuthenticated = true
       raiseLimits()
-      if (isAcknowledged && limits === unauthenticatedLimits) isAuthenticated = false // no room: the next request tries again
     },
   })
 }

@@ -31,6 +31,7 @@ let listener: ListenerHandle
 let session: ClientHttp2Session
 /** The weights that connections have got, in order. */
 let weights: number[]
+let hasRoom: boolean
 
 async function listen(t: TestContext): Promise<number> {
   t.mock.timers.enable({ apis: ['setTimeout'] })
@@ -38,7 +39,7 @@ async function listen(t: TestContext): Promise<number> {
     handlers: { ...handlers, onRequest: (_, response, _fault, onAuthenticated) => respond(response, onAuthenticated!) },
     timeouts: defaultRequestTimeouts,
     tls: { ...certificate, clientCa: undefined, clientAuth: 'none' },
-    setWeight: (_, weight) => weights.push(weight) > 0,
+    setWeight: (_, weight) => weights.push(weight) > 0 && (hasRoom || weight === 2),
   })
   listener.server.listen(0, '127.0.0.1')
   await once(listener.server, 'listening')
@@ -55,6 +56,7 @@ async function openListener(t: TestContext): Promise<void> {
 beforeEach(() => {
   respond = (response) => response.end()
   weights = []
+  hasRoom = true
 })
 
 afterEach(async () => {
@@ -201,6 +203,23 @@ describe('the limits of an authenticated user', () => {
     assert.deepEqual(weights, [2])
     await acknowledge()
     await assertLoweredAfterIdleTime(t)
+  })
+
+  test('an HTTP/2 connection for which there was no room at the acknowledgment gets the higher limits with a later request', async (t) => {
+    hasRoom = false
+    await request(t)
+    const { response, onAuthenticated } = await requested
+    onAuthenticated()
+    response.end()
+    await acknowledge()
+    assert.deepEqual(weights, [2, 16])
+    hasRoom = true
+    respond = (later, onLaterAuthenticated) => {
+      onLaterAuthenticated()
+      later.end()
+    }
+    await send(requestFrame(3, requestFields()))
+    assert.deepEqual(weights, [2, 16, 16])
   })
 })
 
