@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { authorize, testKey } from '../support/gateway.ts'
 import { runElastauth } from './elastauth-command.ts'
 import { createFixture, serviceAccount } from './fixture.ts'
@@ -47,6 +50,22 @@ test('plan exits with 2 if more users gain roles than --max-gains allows, and wi
   assert.equal(none.code, 2)
   assert.match(none.stderr, /users who gain roles: 1, more than --max-gains 0 allows/)
   assert.deepEqual([one.code, one.stderr], [0, ''])
+})
+
+test('plan exits as without a pipe if its reader ends early', async () => {
+  const alice = elasticsearch.users.get('alice')!
+  for (let i = 0; i < 2500; i++) elasticsearch.users.set(`alice-${i}`, alice)
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+  const args = [main, 'plan', next, '--config', current, '--max-gains', '1']
+  const child = spawn(process.execPath, args, { env: { PATH: process.env.PATH, ...env } })
+  child.stdout.once('data', () => child.stdout.destroy())
+  let errors = ''
+  child.stderr.on('data', (chunk) => {
+    errors += chunk
+  })
+  const [code] = await once(child, 'close')
+  assert.deepEqual([code, errors], [2, 'elastauth: users who gain roles: 2501, more than --max-gains 1 allows\n'])
+  for (let i = 0; i < 2500; i++) elasticsearch.users.delete(`alice-${i}`)
 })
 
 test('plan --json prints one document with the users and a summary', async () => {

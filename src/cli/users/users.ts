@@ -3,6 +3,7 @@ import { checkIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { UsersCommand } from '../args.ts'
 import type { UsersSwitch } from '../options.ts'
+import { handleEndOfReader } from '../print.ts'
 import { type Connections, connect } from './connect.ts'
 import { enableUser } from './enable.ts'
 import { listUsers } from './list.ts'
@@ -12,7 +13,7 @@ import { showUser } from './show.ts'
 
 /** The commands `elastauth users …`. @returns the exit code */
 export async function runUsersCommand(command: UsersCommand, config: Config): Promise<0 | 1> {
-  handleEndOfReader(command.action)
+  handleEndOfReader(command.action === 'list' || command.action === 'show' ? () => process.exit(0) : undefined)
   let connections: Connections | undefined
   try {
     // Names that elastauth would not manage, such as reserved ones, are rejected before anything is read.
@@ -54,12 +55,4 @@ function run({ action, username = '', switches }: UsersCommand, connections: Con
 
 function checkName(username: string, config: Config): void {
   checkIdentity({ username, groups: [], provider: '' }, config.elasticsearch.username ?? undefined)
-}
-
-/** The reader of a pipe may end early, as `head` does. The exit code of a command that changes a user stays what it found. */
-function handleEndOfReader(action: UsersCommand['action']): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    if (action === 'list' || action === 'show') process.exit(0)
-  })
 }
