@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { createProxyServer } from 'http-proxy-3'
 import { toHeaderObject } from '../../http/headers.ts'
 import type { Upstream } from '../routing/upstreams.ts'
+import { createSendTimeout } from '../send-timeout.ts'
 
 /** An upgrade request to an upstream, with elastauth's headers and path in place of the client's. */
 export type UpgradeRequest = Readonly<{
@@ -13,6 +14,8 @@ export type UpgradeRequest = Readonly<{
   headers: readonly string[]
   /** How long the upstream may take to respond. */
   timeoutMs: number
+  /** How long the client of an open tunnel may leave data unread. */
+  clientTimeoutMs: number
 }>
 
 /** How an upstream responds. Unless the client's socket closes before, the first call is the only one that counts. */
@@ -62,13 +65,14 @@ const noHead = Buffer.alloc(0)
 
 /** Prepares a request that http-proxy-3 is about to send. */
 function prepare(upstreamRequest: ClientRequest, upgrade: UpgradeRequest, listener: UpgradeListener): void {
-  const { socket, upstream, path, timeoutMs } = upgrade
+  const { socket, upstream, path, timeoutMs, clientTimeoutMs } = upgrade
   // Keeps the path byte for byte. http-proxy-3 would normalize the path when joining it with the URL's.
   upstreamRequest.path = upstream.url.pathname.replace(/\/+$/, '') + path
   upstreamRequest.setTimeout(timeoutMs, () => upstreamRequest.destroy(responseTimeout(timeoutMs)))
   upstreamRequest.once('upgrade', (response, upstreamSocket) => {
     rewriteResponse(response, socket, listener.onUpgrade(response.rawHeaders))
     resumeAfterClose(upstreamSocket, socket)
+    limitSendTime(upstreamSocket, socket, clientTimeoutMs)
   })
   // http-proxy-3 destroys only an upgraded connection with the client's socket.
   socket.once('close', () => upstreamRequest.destroy())
@@ -106,6 +110,25 @@ function rewriteResponse(response: IncomingMessage, socket: Socket, headers: rea
  */
 function resumeAfterClose(upstreamSocket: Socket, socket: Socket): void {
   upstreamSocket.once('close', () => process.nextTick(() => socket.resume()))
+}
+
+/**
+ * Disconnects a client that reads nothing for `clientTimeoutMs` of what the upstream has sent. This also applies before the
+ * upstream closes: because of back-pressure, elastauth reads the end of the upstream's data only after the data before it.
+ */
+function limitSendTime(upstreamSocket: Socket, socket: Socket, clientTimeoutMs: number): void {
+  const { start, end } = createSendTimeout(socket, clientTimeoutMs, {
+    onDrain: () => {},
+    onTimeout() {
+      socket.destroy()
+      upstreamSocket.destroy()
+    },
+  })
+  const onWait = () => {
+    if (!socket.destroyed && !socket.writableFinished) start()
+  }
+  upstreamSocket.on('pause', onWait).once('end', onWait).once('close', onWait)
+  socket.once('finish', end).once('close', end)
 }
 
 function responseTimeout(timeoutMs: number): Error {

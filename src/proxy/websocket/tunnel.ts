@@ -67,8 +67,9 @@ export class Tunnel implements UpgradeListener {
   constructor(response: ServerResponse, target: TunnelTarget, options: TunnelOptions) {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const { context, upstream, path, headers, buildResponseHeaders } = target
-    const { sendUpgrade, timeoutMs, abortable } = options
+    const { sendUpgrade, timeoutMs, clientTimeoutMs, abortable } = options
     const socket = response.socket!
+    const request = { request: response.req, socket, upstream, path, headers, timeoutMs, clientTimeoutMs }
     this.ended = promise
     this.#response = response
     this.#socket = socket
@@ -83,7 +84,7 @@ export class Tunnel implements UpgradeListener {
     this.#stopWatching = destroyOnEnd(socket)
     abortable.add(this)
     socket.once('close', () => this.#onClose())
-    this.#cancelRequest = sendUpgrade({ request: response.req, socket, upstream, path, headers, timeoutMs }, this)
+    this.#cancelRequest = sendUpgrade(request, this)
   }
 
   isOpen(): boolean {

@@ -83,6 +83,11 @@ function discardInput(socket: Socket): void {
  */
 export function endGracefully(socket: Socket): void {
   socket.end()
+  destroyAfterLinger(socket)
+}
+
+/** Destroys a connection that elastauth has ended if the client does not close it in time. */
+export function destroyAfterLinger(socket: Socket): void {
   const timer = setTimeout(() => socket.destroy(), lingerTimeoutMs)
   socket.once('close', () => clearTimeout(timer))
 }

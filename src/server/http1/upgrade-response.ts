@@ -1,6 +1,6 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { endGracefully } from './pipelining-limit.ts'
+import { destroyAfterLinger, endGracefully } from './pipelining-limit.ts'
 
 /**
  * The response to an upgrade request, for which Node creates none: it only hands over the socket. With this class, an
@@ -17,6 +17,8 @@ export class UpgradeResponse extends ServerResponse {
     if (head.length > 0) socket.unshift(head)
     this.assignSocket(socket)
     socket.on('drain', () => this.emit('drain'))
+    // A tunnel ends its client's socket when the upstream has closed and everything has been sent.
+    socket.once('finish', () => destroyAfterLinger(socket))
     // The rest of what the client sends is discarded.
     this.once('finish', () => endGracefully(socket.resume()))
   }

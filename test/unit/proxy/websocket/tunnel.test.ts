@@ -9,6 +9,7 @@ import {
   type Server as TcpServer,
 } from 'node:net'
 import { after, test } from 'node:test'
+import { setImmediate as yieldToLoop } from 'node:timers/promises'
 import type { Upstream } from '../../../../src/proxy/routing/upstreams.ts'
 import { createTunnels } from '../../../../src/proxy/websocket/upgrade.ts'
 import { UpgradeResponse } from '../../../../src/server/http1/upgrade-response.ts'
@@ -27,9 +28,9 @@ after(() => {
 const portOf = (server: TcpServer) => (server.address() as AddressInfo).port
 
 /** Requests an upgrade of the gateway, which does not respond yet. */
-async function requestUpgrade(firstBytes = '') {
+async function requestUpgrade(firstBytes = '', allowHalfOpen = false) {
   const upgrade = once(gateway, 'upgrade')
-  const client = connect(portOf(gateway), '127.0.0.1')
+  const client = connect({ port: portOf(gateway), host: '127.0.0.1', allowHalfOpen })
   const head = 'GET /a HTTP/1.1\r\nHost: a\r\nX-Client: 1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
   client.write(head + firstBytes)
   const [request, socket, bytes] = await upgrade
@@ -37,7 +38,7 @@ async function requestUpgrade(firstBytes = '') {
 }
 
 /** Requests an upgrade and forwards it to the upstream, which does not respond yet. */
-async function openTunnel(firstBytes = '') {
+async function openTunnel(firstBytes = '', allowHalfOpen = false) {
   const inFlight = { count: 0 }
   const url = new URL(`http://127.0.0.1:${portOf(upstreamServer)}/base/`)
   const trackRequest = () => {
@@ -52,8 +53,8 @@ async function openTunnel(firstBytes = '') {
     headers: ['X-Own', '1'],
     buildResponseHeaders: () => ['X-Built', '1'],
   }
-  const tunnels = createTunnels({ timeoutMs: 60_000, clientTimeoutMs: 60_000 })
-  const { client, response } = await requestUpgrade(firstBytes)
+  const tunnels = createTunnels({ timeoutMs: 60_000, clientTimeoutMs: 30_000 })
+  const { client, response } = await requestUpgrade(firstBytes, allowHalfOpen)
   const accepted = once(upstreamServer, 'connection')
   const ended = tunnels.open(response, target)
   ended.catch(() => {})
@@ -112,4 +113,65 @@ test('an open tunnel closes at a shutdown, and no further tunnel opens', async (
   await assert.rejects(tunnels.open(late.response, target), { code: 'stopping' })
   for (const socket of [client, late.client]) socket.destroy()
   late.response.destroy()
+})
+
+/** Opens a tunnel whose client does not close its side when the other one closes, and reads its head. */
+async function openHalfOpenTunnel() {
+  const tunnel = await openTunnel('', true)
+  tunnel.upstreamSocket.resume().write(switchingProtocols)
+  await once(tunnel.client, 'data')
+  return tunnel
+}
+
+/** Lets pending work continue, and time pass, until the promise resolves. */
+async function tickUntil(promise: Promise<void>, tick: () => void): Promise<void> {
+  let isResolved = false
+  void promise.then(() => {
+    isResolved = true
+  })
+  for (let i = 0; i < 10_000 && !isResolved; i++) {
+    await yieldToLoop()
+    tick()
+  }
+  assert.ok(isResolved)
+}
+
+test('a tunnel that the upstream has closed ends after the linger time if the client does not close its connection', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { client, response, ended, inFlight, upstreamSocket } = await openHalfOpenTunnel()
+  const finished = once(response.socket!, 'finish')
+  upstreamSocket.end('last')
+  const [data] = await once(client, 'data')
+  assert.equal(String(data), 'last')
+  await finished
+  t.mock.timers.tick(999)
+  assert.equal(response.socket!.destroyed, false)
+  t.mock.timers.tick(1)
+  await ended
+  assert.deepEqual([response.statusCode, inFlight.count], [101, 0])
+  client.destroy()
+})
+
+test('a client that reads nothing of what the upstream has sent before it closed is disconnected after the client timeout', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { client, ended, inFlight, upstreamSocket } = await openHalfOpenTunnel()
+  upstreamSocket.on('error', () => {})
+  client.pause()
+  upstreamSocket.end(Buffer.alloc(32 * 1024 * 1024)) // more than the buffers of the sockets hold
+  await tickUntil(ended, () => t.mock.timers.tick(30_000))
+  assert.equal(inFlight.count, 0)
+  client.destroy()
+})
+
+test('a client that reads gets everything that the upstream has sent before it closed', async () => {
+  const { client, ended, upstreamSocket } = await openHalfOpenTunnel()
+  let length = 0
+  client.on('data', (chunk) => {
+    length += chunk.length
+  })
+  upstreamSocket.end(Buffer.alloc(8 * 1024 * 1024))
+  await once(client, 'end')
+  assert.equal(length, 8 * 1024 * 1024)
+  client.end()
+  await ended
 })
