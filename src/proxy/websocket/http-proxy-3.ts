@@ -73,6 +73,7 @@ function prepare(upstreamRequest: ClientRequest, upgrade: UpgradeRequest, listen
     rewriteResponse(response, socket, listener.onUpgrade(response.rawHeaders))
     resumeAfterClose(upstreamSocket, socket)
     limitSendTime(upstreamSocket, socket, clientTimeoutMs)
+    limitTimeAfterClient(upstreamSocket, socket, timeoutMs)
   })
   // http-proxy-3 destroys only an upgraded connection with the client's socket.
   socket.once('close', () => upstreamRequest.destroy())
@@ -129,6 +130,33 @@ function limitSendTime(upstreamSocket: Socket, socket: Socket, clientTimeoutMs: 
   }
   upstreamSocket.on('pause', onWait).once('end', onWait).once('close', onWait)
   socket.once('finish', end).once('close', end)
+}
+
+/**
+ * Closes the connection to an upstream that sends nothing for `timeoutMs` after the client has ended its side, or does not close
+ * within `timeoutMs` after the client's socket has closed. http-proxy-3 only ends it. The client's socket closes with it.
+ */
+function limitTimeAfterClient(upstreamSocket: Socket, socket: Socket, timeoutMs: number): void {
+  let timer: NodeJS.Timeout | undefined
+  const start = () => {
+    clearTimeout(timer)
+    if (!upstreamSocket.destroyed) timer = setTimeout(onTimeout, timeoutMs)
+  }
+  const onTimeout = () => {
+    if (upstreamSocket.isPaused() && !socket.destroyed)
+      start() // the client does not read, which has its own timeout
+    else upstreamSocket.destroy()
+  }
+  socket.once('end', () => {
+    start()
+    upstreamSocket.on('data', start)
+  })
+  socket.once('close', () => {
+    upstreamSocket.off('data', start)
+    start()
+    process.nextTick(() => upstreamSocket.resume()) // discards the rest, after http-proxy-3 has stopped reading
+  })
+  upstreamSocket.once('close', () => clearTimeout(timer))
 }
 
 function responseTimeout(timeoutMs: number): Error {

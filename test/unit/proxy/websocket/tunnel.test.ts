@@ -8,13 +8,16 @@ import {
   type Socket,
   type Server as TcpServer,
 } from 'node:net'
-import { after, test } from 'node:test'
+import { after, mock, test } from 'node:test'
 import { setImmediate as yieldToLoop } from 'node:timers/promises'
 import type { Upstream } from '../../../../src/proxy/routing/upstreams.ts'
 import { createTunnels } from '../../../../src/proxy/websocket/upgrade.ts'
 import { UpgradeResponse } from '../../../../src/server/http1/upgrade-response.ts'
 import { contextOf } from '../../../support/request-context.ts'
 import { switchingProtocols } from '../../../support/web-socket.ts'
+
+// Once for all tests, because a timer may be cleared when the next test has begun.
+mock.timers.enable({ apis: ['setTimeout'] })
 
 const gateway = createServer()
 const upstreamServer = createTcpServer()
@@ -115,9 +118,10 @@ test('an open tunnel closes at a shutdown, and no further tunnel opens', async (
   late.response.destroy()
 })
 
-/** Opens a tunnel whose client does not close its side when the other one closes, and reads its head. */
+/** Opens a tunnel whose client and upstream do not close their sides when the other one closes, and reads its head. */
 async function openHalfOpenTunnel() {
   const tunnel = await openTunnel('', true)
+  tunnel.upstreamSocket.allowHalfOpen = true
   tunnel.upstreamSocket.resume().write(switchingProtocols)
   await once(tunnel.client, 'data')
   return tunnel
@@ -136,31 +140,29 @@ async function tickUntil(promise: Promise<void>, tick: () => void): Promise<void
   assert.ok(isResolved)
 }
 
-test('a tunnel that the upstream has closed ends after the linger time if the client does not close its connection', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout'] })
+test('a tunnel that the upstream has closed ends after the linger time if the client does not close its connection', async () => {
   const { client, response, ended, inFlight, upstreamSocket } = await openHalfOpenTunnel()
   const finished = once(response.socket!, 'finish')
   upstreamSocket.end('last')
   const [data] = await once(client, 'data')
   assert.equal(String(data), 'last')
   await finished
-  t.mock.timers.tick(999)
+  mock.timers.tick(999)
   assert.equal(response.socket!.destroyed, false)
-  t.mock.timers.tick(1)
+  mock.timers.tick(1)
   await ended
   assert.deepEqual([response.statusCode, inFlight.count], [101, 0])
   client.destroy()
 })
 
-test('a client that reads nothing of what the upstream has sent before it closed is disconnected after the client timeout', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout'] })
+test('a client that reads nothing of what the upstream has sent before it closed is disconnected after the client timeout', async () => {
   const { client, ended, inFlight, upstreamSocket } = await openHalfOpenTunnel()
   upstreamSocket.on('error', () => {})
   client.pause()
   upstreamSocket.end(Buffer.alloc(32 * 1024 * 1024)) // more than the buffers of the sockets hold
-  await tickUntil(ended, () => t.mock.timers.tick(30_000))
+  await tickUntil(ended, () => mock.timers.tick(30_000))
   assert.equal(inFlight.count, 0)
-  client.destroy()
+  for (const socket of [client, upstreamSocket]) socket.destroy()
 })
 
 test('a client that reads gets everything that the upstream has sent before it closed', async () => {
@@ -174,4 +176,38 @@ test('a client that reads gets everything that the upstream has sent before it c
   assert.equal(length, 8 * 1024 * 1024)
   client.end()
   await ended
+})
+
+test('a tunnel that the client has ended closes when the upstream has sent nothing for the upstream timeout', async () => {
+  const { client, response, ended, inFlight, upstreamSocket } = await openHalfOpenTunnel()
+  const socket = response.socket!
+  client.end()
+  await once(upstreamSocket, 'end')
+  for (const text of ['a', 'b']) {
+    mock.timers.tick(59_999)
+    upstreamSocket.write(text)
+    const [data] = await once(client, 'data')
+    assert.equal(String(data), text)
+  }
+  mock.timers.tick(59_999)
+  await yieldToLoop()
+  assert.equal(socket.destroyed, false)
+  mock.timers.tick(1)
+  await ended
+  assert.equal(inFlight.count, 0)
+  upstreamSocket.destroy()
+})
+
+test('the connection to an upstream that does not close is closed after the upstream timeout when the client has disconnected', async () => {
+  const { client, ended, upstreamSocket } = await openHalfOpenTunnel()
+  upstreamSocket.on('error', () => {})
+  client.resetAndDestroy()
+  await Promise.all([ended, once(upstreamSocket, 'end')])
+  mock.timers.tick(60_000)
+  // Writing fails only if elastauth has closed both directions.
+  for (let i = 0; i < 1000 && !upstreamSocket.destroyed; i++) {
+    upstreamSocket.write('x')
+    await yieldToLoop()
+  }
+  assert.ok(upstreamSocket.destroyed)
 })
