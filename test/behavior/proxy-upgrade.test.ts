@@ -166,6 +166,15 @@ test('after SIGTERM, closes tunnels and idle connections at once, completes a re
   assert.equal(await stopped, 0)
 })
 
+test('an upgrade gets 504 after proxy.timeout even if the upstream sends informational responses in the meantime', async () => {
+  const hinting = await startRawUpstream((socket) => {
+    const timer = setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'), 50)
+    socket.on('error', () => {}).on('close', () => clearInterval(timer))
+  })
+  const impatient = await startProxy(hinting.url, { flags: { 'proxy.timeout': '500ms' } })
+  assert.match(await open('/', undefined, impatient).closed, /^HTTP\/1.1 504 [\s\S]*"upstream_timeout"/)
+})
+
 test('after shutdown_timeout, closes the connections of a response that has not ended', async () => {
   const closed = Promise.withResolvers<void>()
   upstream.respondWith((socket) => {

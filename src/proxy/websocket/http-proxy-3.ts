@@ -68,8 +68,12 @@ function prepare(upstreamRequest: ClientRequest, upgrade: UpgradeRequest, listen
   const { socket, upstream, path, timeoutMs, clientTimeoutMs } = upgrade
   // Keeps the path byte for byte. http-proxy-3 would normalize the path when joining it with the URL's.
   upstreamRequest.path = upstream.url.pathname.replace(/\/+$/, '') + path
-  upstreamRequest.setTimeout(timeoutMs, () => upstreamRequest.destroy(responseTimeout(timeoutMs)))
+  // Node's own timeout begins only when the request is connected, and informational responses extend it.
+  const timer = setTimeout(() => upstreamRequest.destroy(responseTimeout(timeoutMs)), timeoutMs)
+  const stopTimer = () => clearTimeout(timer)
+  upstreamRequest.once('close', stopTimer)
   upstreamRequest.once('upgrade', (response, upstreamSocket) => {
+    stopTimer()
     rewriteResponse(response, socket, listener.onUpgrade(response.rawHeaders))
     resumeAfterClose(upstreamSocket, socket)
     limitSendTime(upstreamSocket, socket, clientTimeoutMs)
@@ -79,18 +83,18 @@ function prepare(upstreamRequest: ClientRequest, upgrade: UpgradeRequest, listen
   socket.once('close', () => upstreamRequest.destroy())
   // http-proxy-3 adds its listeners in this tick, after this event, so they are replaced in the next one, before a
   // response or an error can arrive.
-  process.nextTick(replaceListeners, upstreamRequest, listener)
+  process.nextTick(replaceListeners, upstreamRequest, listener, stopTimer)
 }
 
 /**
  * Replaces http-proxy-3's listeners, which no option disables. It would write a response other than 101 itself, without
  * back-pressure and even if truncated, and would end the client's socket before an error response can be sent.
  */
-function replaceListeners(upstreamRequest: ClientRequest, listener: UpgradeListener): void {
+function replaceListeners(upstreamRequest: ClientRequest, listener: UpgradeListener, onResponse: () => void): void {
   let response: IncomingMessage | undefined
   upstreamRequest.removeAllListeners('response').once('response', (received) => {
     response = received
-    upstreamRequest.removeAllListeners('timeout')
+    onResponse()
     listener.onResponse(response)
   })
   upstreamRequest.removeAllListeners('error').on('error', (error) => {
