@@ -133,21 +133,25 @@ function createPageReader(options: IdleSweepOptions, stopped: AbortSignal): () =
   }
 }
 
-/**
- * @returns a function that resolves to whether the user was disabled, enabled or deleted. In each pass it reports only the first
- * failure, because all users may fail for the same reason, and again in the next pass.
- */
-function createRetain(options: IdleSweepOptions, retention: Retention, stopped: AbortSignal) {
+/** Reports only the first failure of a pass, because all users may fail for the same reason, and again in the next pass. */
+function createReportFirst({ report }: IdleSweepOptions, kind: 'sweep_failed' | 'retention_failed') {
   let hasFailed = false
+  return (username: string): ReportFailure =>
+    (error) => {
+      if (!hasFailed) report({ kind, username, error })
+      hasFailed = true
+    }
+}
+
+/** @returns a function that resolves to whether the user was disabled, enabled or deleted */
+function createRetain(options: IdleSweepOptions, retention: Retention, stopped: AbortSignal) {
+  const reportFirst = createReportFirst(options, 'retention_failed')
   let deletions = 0
   return async function retain(listed: NamedUser): Promise<boolean> {
     const due = retention.dueFor(listed)
     if (due === undefined || (due === 'deleted' && deletions >= maxDeletionsPerPass)) return false
     const { username } = listed
-    const reportFailure: ReportFailure = (error) => {
-      if (!hasFailed) options.report({ kind: 'retention_failed', username, error })
-      hasFailed = true
-    }
+    const reportFailure = reportFirst(username)
     const action = await retry(options, { reportFailure, stopped }, () => retention.apply(username))
     if (action === 'deleted') deletions++
     await options.sleep(writePauseMs)
@@ -155,18 +159,14 @@ function createRetain(options: IdleSweepOptions, retention: Retention, stopped: 
   }
 }
 
-/** In each pass it reports only the first failure, because all users may fail for the same reason, and again in the next pass. */
 function createSweepUser(options: IdleSweepOptions, { from, until, failed, stopped }: Pass) {
+  const reportFirst = createReportFirst(options, 'sweep_failed')
   const failures = new Set<string>()
-  let hasFailed = false
   async function sweepUser(listed: NamedUser): Promise<void> {
     const { username } = listed
     const span: Span = { from: failed.has(username) ? Number.NEGATIVE_INFINITY : from, until }
     if (decideIdle({ stored: listed, ...span, ...options }) === undefined) return
-    const reportFailure: ReportFailure = (error) => {
-      if (!hasFailed) options.report({ kind: 'sweep_failed', username, error })
-      hasFailed = true
-    }
+    const reportFailure = reportFirst(username)
     const result = await retry(options, { reportFailure, stopped }, () => endPassword(options, username, span))
     if (result === 'ended') options.report({ kind: 'password_ended', username })
     const isDue = result === undefined || result === 'conflict'
