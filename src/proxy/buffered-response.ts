@@ -38,7 +38,7 @@ export async function sendBufferedResponse(
 ): Promise<void> {
   if (response.destroyed) throw clientClosed()
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const sendTimeout = createSendTimeout(response, clientTimeoutMs, { onDrain: () => {}, onTimeout: reject })
+  const sendTimeout = createSendTimeout(response, clientTimeoutMs, { onTimeout: reject })
   response.once('close', resolve)
   response.writeHead(status, headers)
   for (const chunk of body) {

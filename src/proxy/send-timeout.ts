@@ -9,7 +9,7 @@ export type SendTimeout = Readonly<{ start: () => void; end: () => void }>
 
 export type SendTimeoutListeners = Readonly<{
   /** The client has read everything that was buffered for it. */
-  onDrain: () => void
+  onDrain?: () => void
   /** The client has read nothing for too long. Called with GatewayError client_closed. */
   onTimeout: (error: GatewayError) => void
 }>
@@ -26,7 +26,7 @@ export function createSendTimeout(
 
   function handleDrain(): void {
     clearTimeout(timer)
-    onDrain()
+    onDrain?.()
   }
 
   function checkProgress(): void {

@@ -26,7 +26,9 @@ const maxUsedNames = 10_000
 export function createMemorySessionStore(maxSessions: number, now: () => number): MemorySessionStore {
   const entries = new LRUCache<string, Entry>({
     ...limitEntries(maxSessions),
-    dispose: (_entry, key, reason) => reason !== 'set' && removeFromIndexes(key),
+    dispose(_entry, key, reason) {
+      if (reason !== 'set') for (const name of indexNames.get(key) ?? []) removeFrom(name, key)
+    },
   })
   /** Limited only for safety: an index is deleted with the last of its sessions, and a session has at most three. */
   const indexes = new LRUCache<string, Map<string, number>>(limitEntries(3 * maxSessions))
@@ -41,15 +43,13 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
     return undefined
   }
 
-  function removeFromIndexes(key: string): void {
-    for (const name of indexNames.get(key) ?? []) removeFrom(name, key)
-    indexNames.delete(key)
-  }
-
   function removeFrom(name: string, key: string): void {
     const index = indexes.get(name)
     index?.delete(key)
     if (index?.size === 0) indexes.delete(name)
+    const names = indexNames.get(key)
+    names?.delete(name)
+    if (names?.size === 0) indexNames.delete(key)
   }
 
   return Object.freeze({
@@ -96,17 +96,14 @@ export function createMemorySessionStore(maxSessions: number, now: () => number)
     },
     async addToIndex(name: string, { key, ttlMs }: { key: string; ttlMs: number }) {
       const index = indexes.get(name) ?? new Map<string, number>()
-      for (const [other, expiresAt] of index) if (expiresAt <= now()) index.delete(other)
+      for (const [other, expiresAt] of index) if (expiresAt <= now()) removeFrom(name, other)
       if (!index.has(key)) index.set(key, now() + ttlMs)
       indexes.set(name, index)
       indexNames.set(key, (indexNames.get(key) ?? new Set()).add(name))
       return index.size
     },
     async removeFromIndex(name: string, keys: readonly string[]) {
-      for (const key of keys) {
-        removeFrom(name, key)
-        indexNames.get(key)?.delete(name)
-      }
+      for (const key of keys) removeFrom(name, key)
     },
     listIndex: async (name: string) =>
       [...(indexes.get(name) ?? [])].filter(([, expiresAt]) => now() < expiresAt).map(([key]) => key),

@@ -123,7 +123,6 @@ function resumeAfterClose(upstreamSocket: Socket, socket: Socket): void {
  */
 function limitSendTime(upstreamSocket: Socket, socket: Socket, clientTimeoutMs: number): void {
   const { start, end } = createSendTimeout(socket, clientTimeoutMs, {
-    onDrain: () => {},
     onTimeout() {
       socket.destroy()
       upstreamSocket.destroy()
