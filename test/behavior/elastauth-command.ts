@@ -17,6 +17,20 @@ export function runElastauth(
   return runCommand(process.execPath, [main, ...args], { PATH: process.env.PATH, ...compileCache, ...env }, input)
 }
 
+/** Runs a command of elastauth whose reader ends, as `head` does: at once, or when the first output has arrived. */
+export async function runWithoutReader(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  endsAt: 'once' | 'first output',
+) {
+  const child = spawn(process.execPath, [main, ...args], { env: { PATH: process.env.PATH, ...compileCache, ...env } })
+  const end = () => child.stdout.destroy()
+  if (endsAt === 'once') end()
+  else child.stdout.once('data', end)
+  const [[code, signal], stderr] = await Promise.all([once(child, 'close'), text(child.stderr)])
+  return { code, signal, stderr }
+}
+
 /** Runs a command until it exits. */
 export async function runCommand(
   program: string,

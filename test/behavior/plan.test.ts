@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { authorize, testKey } from '../support/gateway.ts'
-import { runElastauth } from './elastauth-command.ts'
+import { runElastauth, runWithoutReader } from './elastauth-command.ts'
 import { createFixture, serviceAccount } from './fixture.ts'
 
 const { start, elasticsearch, elasticsearchUrl } = await createFixture()
@@ -55,16 +52,9 @@ test('plan exits with 2 if more users gain roles than --max-gains allows, and wi
 test('plan exits as without a pipe if its reader ends early', async () => {
   const alice = elasticsearch.users.get('alice')!
   for (let i = 0; i < 2500; i++) elasticsearch.users.set(`alice-${i}`, alice)
-  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-  const args = [main, 'plan', next, '--config', current, '--max-gains', '1']
-  const child = spawn(process.execPath, args, { env: { PATH: process.env.PATH, ...env } })
-  child.stdout.once('data', () => child.stdout.destroy())
-  let errors = ''
-  child.stderr.on('data', (chunk) => {
-    errors += chunk
-  })
-  const [code] = await once(child, 'close')
-  assert.deepEqual([code, errors], [2, 'elastauth: users who gain roles: 2501, more than --max-gains 1 allows\n'])
+  const args = ['plan', next, '--config', current, '--max-gains', '1']
+  const { code, stderr } = await runWithoutReader(args, env, 'first output')
+  assert.deepEqual([code, stderr], [2, 'elastauth: users who gain roles: 2501, more than --max-gains 1 allows\n'])
   for (let i = 0; i < 2500; i++) elasticsearch.users.delete(`alice-${i}`)
 })
 

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { testKey } from '../support/gateway.ts'
-import { runElastauth } from './elastauth-command.ts'
+import { runElastauth, runWithoutReader } from './elastauth-command.ts'
 import { createFixture, sendSubRequest, serviceAccount } from './fixture.ts'
 
 const { start, elasticsearch, elasticsearchUrl, logIn } = await createFixture()
@@ -61,14 +58,8 @@ test('users list lists more users than one page has, and ends quietly when its r
   for (let i = 0; i < 2500; i++) elasticsearch.users.set(`many-${i}`, many)
   const { stdout } = await users('list')
   assert.equal(stdout.match(/^many-\d+ /gm)?.length, 2500)
-  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-  const child = spawn(process.execPath, [main, 'users', 'list'], { env: { PATH: process.env.PATH, ...env } })
-  child.stdout.once('data', () => child.stdout.destroy())
-  let errors = ''
-  child.stderr.on('data', (chunk) => {
-    errors += chunk
-  })
-  assert.deepEqual([await once(child, 'close'), errors], [[0, null], ''])
+  const ended = await runWithoutReader(['users', 'list'], env, 'first output')
+  assert.deepEqual(ended, { code: 0, signal: null, stderr: '' })
   for (let i = 0; i < 2500; i++) elasticsearch.users.delete(`many-${i}`)
 })
 
@@ -211,10 +202,8 @@ test('users revoke exits with 1 if a check does not hold, even if the reader of 
   const { url } = await start()
   await sendSubRequest(url, 'kate')
   elasticsearch.keys.set('ApiKey kate', { username: 'kate', id: 'kate', name: 'kate' })
-  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-  const child = spawn(process.execPath, [main, 'users', 'revoke', 'kate'], { env: { PATH: process.env.PATH, ...env } })
-  child.stdout.destroy()
-  assert.deepEqual(await once(child, 'close'), [1, null])
+  const { code, signal } = await runWithoutReader(['users', 'revoke', 'kate'], env, 'once')
+  assert.deepEqual([code, signal], [1, null])
   elasticsearch.keys.delete('ApiKey kate')
 })
 
@@ -330,12 +319,9 @@ test('users prune disables all users who are due, even if its reader has ended',
       metadata: { ...metadata, elastauth: { ...(metadata.elastauth as object), issued_at } },
     })
   }
-  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-  const child = spawn(process.execPath, [main, 'users', 'prune', '--user_retention.disable_after', '1h'], {
-    env: { PATH: process.env.PATH, ...env },
-  })
-  child.stdout.destroy()
-  assert.deepEqual(await once(child, 'close'), [0, null])
+  const args = ['users', 'prune', '--user_retention.disable_after', '1h']
+  const { code, signal } = await runWithoutReader(args, env, 'once')
+  assert.deepEqual([code, signal], [0, null])
   assert.deepEqual(
     names.map((name) => elasticsearch.users.get(name)!.enabled),
     [false, false, false],

@@ -8,6 +8,7 @@ import {
   createElasticsearchProvider,
   type ElasticsearchProviderOptions,
 } from '../../../../src/providers/elasticsearch/index.ts'
+import { createDelayedGuesses } from '../../../support/delayed-guesses.ts'
 import { contextOf } from '../../../support/request-context.ts'
 
 const monotonicNow = () => 0
@@ -415,15 +416,8 @@ describe('guesses at the password of an Elasticsearch user', () => {
   })
 
   test('a user signs in from a network that the user has signed in from, while delayed guesses from elsewhere take all of their places', async () => {
-    const attempts = createAttemptLimits({
-      shared: undefined,
-      onLimitReached: () => {},
-      monotonicNow,
-      sleep: () => new Promise(() => {}),
-    })
+    const attempts = await createDelayedGuesses(monotonicNow)
     const { codeFrom } = createBench({ bob: 'right' }, { attempts })
-    await (await attempts.begin('bob', '203.0.113.1')).succeeded() // at another replica, so this one does not know the password
-    for (let i = 0; i < 20; i++) await attempts.begin('invented', `198.51.100.${i}`)
     const guess = (i: number) => codeFrom(`192.0.${Math.floor(i / 200)}.${i % 200}`, basic('invented', `guess ${i}`))
     for (let i = 0; i < 256; i++) void guess(i)
     assert.equal(await guess(256), 'overloaded')

@@ -6,6 +6,7 @@ import { createAttemptLimits } from '../../../../src/providers/attempt-limits.ts
 import { createBasicProvider } from '../../../../src/providers/users/basic.ts'
 import { hashPassword } from '../../../../src/providers/users/password-hashing.ts'
 import { createUsers } from '../../../../src/providers/users/users.ts'
+import { createDelayedGuesses } from '../../../support/delayed-guesses.ts'
 import { contextOf } from '../../../support/request-context.ts'
 
 const basic = (username: string, password: string) =>
@@ -63,15 +64,8 @@ describe('users with a password', () => {
   })
 
   test('a user signs in from a network that the user has signed in from, while delayed guesses from elsewhere take all of their places', async () => {
-    const attempts = createAttemptLimits({
-      shared: undefined,
-      onLimitReached: () => {},
-      monotonicNow,
-      sleep: () => new Promise(() => {}),
-    })
+    const attempts = await createDelayedGuesses(monotonicNow)
     const users = createUsers(bob, { attempts, monotonicNow })
-    await (await attempts.begin('bob', '203.0.113.1')).succeeded() // at another replica, so this one does not know the password
-    for (let i = 0; i < 20; i++) await attempts.begin('invented', `198.51.100.${i}`)
     const guess = (i: number) =>
       users.verifyPassword('invented', `guess ${i}`, contextWith('', `192.0.${Math.floor(i / 200)}.${i % 200}`))
     for (let i = 0; i < 256; i++) void guess(i)
