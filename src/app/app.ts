@@ -228,6 +228,7 @@ export async function createApp(config: Config, log: Logger, lostLogLines?: () =
         isExempt: handlers.isTrustedAddress,
         onExceeded: connections.limited,
       },
+      onFull: connections.full,
     },
     onUnixConnection: peers.trackUnixSocket,
     isUpgrade: proxy?.isUpgrade,

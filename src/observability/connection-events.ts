@@ -39,6 +39,15 @@ export function createConnectionReporter(log: Logger) {
         `further connections of ${network} are closed: it holds half of those that elastauth accepts. If many users share this address, raise max_connections, and the memory with it`,
       )
     },
+
+    full(): void {
+      logEvent(
+        log,
+        'connections_limited',
+        {},
+        'further connections are closed: all that elastauth accepts are in use. If these are connections of users, raise max_connections, and the memory with it, or start another replica',
+      )
+    },
   })
 }
 

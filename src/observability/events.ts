@@ -252,7 +252,8 @@ const table = {
   },
   connections_limited: {
     ...{ level: 'warn', category: ['network'], type: ['connection', 'denied'], outcome: 'failure' },
-    meaning: 'further connections of a client are closed, because it holds half of `max_connections`',
+    meaning:
+      'further connections of a client that holds half of `max_connections` are closed, or those of all clients, because all are in use',
   },
   started: {
     ...{ level: 'info', category: ['process'], type: ['start'], outcome: 'success' },

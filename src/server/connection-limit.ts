@@ -8,6 +8,11 @@ export type ConnectionLimits = Readonly<{
   maxWeight: number
   /** By default, one client may hold all connections. */
   clients?: ClientLimits
+  /**
+   * Called when a connection is closed because there is no room for it; then only after at most half of the room has been
+   * in use.
+   */
+  onFull?: () => void
 }>
 
 export type ConnectionBudget = Readonly<{
@@ -28,7 +33,7 @@ export type ConnectionBudget = Readonly<{
  */
 export function limitConnections(
   servers: readonly Server[],
-  { maxConnections, maxWeight, clients = unlimitedClients }: ConnectionLimits,
+  { maxConnections, maxWeight, clients = unlimitedClients, onFull = () => {} }: ConnectionLimits,
 ): ConnectionBudget {
   const openConnections = new Map(servers.map((server) => [server, 0]))
   const extraWeights = new Map<Socket, Readonly<{ extra: number; client: Client | undefined }>>()
@@ -37,6 +42,7 @@ export function limitConnections(
   const clientLimit = createClientLimit({ maxConnections, maxWeight }, clients)
   let totalConnections = 0
   let totalWeight = 0
+  let isReportedFull = false
 
   function addConnections(server: Server, change: 1 | -1): void {
     openConnections.set(server, openConnections.get(server)! + change)
@@ -48,6 +54,13 @@ export function limitConnections(
     totalWeight += change
     const room = Math.max(0, Math.floor(Math.min(maxConnections - totalConnections, maxWeight - totalWeight)))
     for (const [server, count] of openConnections) server.maxConnections = count + room
+    if (isReportedFull && totalConnections <= maxConnections / 2 && totalWeight <= maxWeight / 2) isReportedFull = false
+  }
+
+  function reportFull(): void {
+    if (isReportedFull) return
+    isReportedFull = true
+    onFull()
   }
 
   for (const server of servers) {
@@ -65,6 +78,7 @@ export function limitConnections(
       addConnections(server, 1)
       socket.on('close', onSocketClose)
     })
+    server.on('drop', reportFull)
   }
 
   function addToClient(socket: Socket, client: Client): void {
@@ -82,9 +96,9 @@ export function limitConnections(
       const previous = extraWeights.get(socket)
       const { extra, client } = previous ?? { extra: 0, client: clientLimit.find(socket) }
       const change = weight - 1 - extra
-      if (change > 0 && totalWeight + change > maxWeight * maxShare) return false
-      if (change > 0 && !clientLimit.hasRoom(client, 0, change)) {
-        if (previous === undefined) clientLimit.reportExceeded(client) // with a previous weight, it stays open
+      const report = change > 0 ? checkRoom(client, change, maxShare) : undefined
+      if (report !== undefined) {
+        if (previous === undefined) report() // with a previous weight, the connection stays open
         return false
       }
       if (previous === undefined) socket.once('close', () => releaseExtraWeight(socket))
@@ -94,6 +108,13 @@ export function limitConnections(
       return true
     },
   })
+
+  /** @returns undefined if there is room for more weight, otherwise what reports that there is none */
+  function checkRoom(client: Client | undefined, change: number, maxShare: number): (() => void) | undefined {
+    if (totalWeight + change > maxWeight * maxShare) return reportFull
+    if (!clientLimit.hasRoom(client, 0, change)) return () => clientLimit.reportExceeded(client)
+    return undefined
+  }
 
   function releaseExtraWeight(socket: Socket): void {
     const { extra, client } = extraWeights.get(socket)!

@@ -87,6 +87,32 @@ test('setWeight allows a connection at most the given share of the room, and can
   assert.equal(server!.maxConnections, 2 + 10)
 })
 
+test('connections that are closed because there is no room are reported once, and again after half of the room was free', () => {
+  const servers = createServers(2)
+  let reports = 0
+  const { setWeight } = limitConnections(servers, { maxConnections: 4, maxWeight: 100, onFull: () => void reports++ })
+  const open = servers.flatMap((server) => [connect(server), connect(server)])
+  assert.equal(reports, 0)
+  for (const server of servers) server.emit('drop')
+  assert.equal(reports, 1)
+  open.pop()!.emit('close')
+  connect(servers[0]!)
+  servers[0]!.emit('drop')
+  assert.equal(reports, 1)
+  for (const socket of open.splice(0, 2)) socket.emit('close')
+  assert.ok(!setWeight(connect(servers[0]!), 100), 'it is closed')
+  assert.equal(reports, 2)
+})
+
+test('a connection that keeps its weight for lack of room is not reported, because it stays open', () => {
+  const [server] = createServers(1)
+  const onFull = () => assert.fail('reported')
+  const { setWeight } = limitConnections([server!], { maxConnections: 100, maxWeight: 10, onFull })
+  const socket = connect(server!)
+  assert.ok(setWeight(socket, 5))
+  assert.ok(!setWeight(socket, 11))
+})
+
 describe('the share of one client', () => {
   function limitClients(limits: { maxConnections: number; maxWeight: number }) {
     const [server] = createServers(1)
