@@ -80,6 +80,8 @@ export function createSessions(options: SessionsOptions): Sessions {
     for (const index of indexes) await revokeSurplus(index, key, username)
     // Several subjects may share a username, so a large index does not end a session.
     if (await isLarge(userIndex, key)) await pruneIndex(userIndex)
+    // Revoked before it was stored, by a sign-out of all sessions: other replicas, and this one after a restart, would find it.
+    if (revocations.isRevoked(key)) await revocations.revoke(key)
     return id
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { indexOf, keyOf } from '../../../src/sessions/session-id.ts'
+import type { Sessions } from '../../../src/sessions/sessions.ts'
 import { createUserSessions } from '../../../src/sessions/user-sessions.ts'
 import { createReplicas, hour, minute } from './fixture.ts'
 
@@ -113,6 +114,23 @@ describe('the sessions of a user', () => {
     stored.resolve()
     assert.equal(await sessions.find(await signIn), undefined)
   })
+
+  for (const [what, end] of [
+    ['the user', (other: Sessions) => other.ofUser.endAll('alice')],
+    ['the provider', (other: Sessions) => other.revokeAll('sub', 'sub-alice')],
+  ] as const)
+    test(`a session that is stored after ${what} has ended all sessions does not return when a replica starts`, async () => {
+      const { replicas, login, memory, storeState, createReplica } = createReplicas(2)
+      const stored = Promise.withResolvers<void>()
+      storeState.beforePut = () => stored.promise
+      const signIn = replicas[0]!.create(login)
+      while ((await memory.listIndex(indexOf('user', 'alice'))).length === 0) await Promise.resolve()
+      await end(replicas[1]!)
+      stored.resolve()
+      const id = await signIn
+      assert.equal(await createReplica().find(id), undefined)
+      assert.deepEqual(await replicas[1]!.ofUser.list('alice'), [])
+    })
 
   test('a session of an older release appears in the list when it is used, with an unknown browser and sign-in', async () => {
     const { sessions, seal, login, memory, clock } = createReplicas()
