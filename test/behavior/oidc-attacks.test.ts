@@ -155,24 +155,43 @@ describe("the id_token_hint in the URL of the provider's logout", async () => {
   })
 })
 
-describe('the id_token_hint where tokens are introspected', async () => {
-  const { url } = await startProxy({ trusted_proxies: 'none', 'oidc.token_validation': 'introspection' })
+describe('the id_token_hint where the provider is asked about tokens', async () => {
+  const introspecting = await startProxy({ trusted_proxies: 'none', 'oidc.token_validation': 'introspection' })
+  const asking = await startProxy({ trusted_proxies: 'none', 'oidc.token_validation': 'userinfo' })
 
-  test('the id_token_hint of a logout does not authenticate, even if introspection says that it is active', async () => {
+  async function signOut(url: string) {
     const alice = createUserAgent()
     await alice.visit(`${url}/app`, 'alice')
     const logout = await alice.request(`${url}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })
     const hint = new URL(logout.headers.get('location')!).searchParams.get('id_token_hint')!
     const { nonce, sub } = JSON.parse(Buffer.from(hint.split('.')[1]!, 'base64url').toString())
-    const usual = { active: true, client_id: idp.clientId, sub, preferred_username: 'alice', groups: ['staff'] }
-    for (const [claims, status] of [
-      [{ ...usual, nonce }, 401],
-      [{ ...usual, nonce: 'of another application' }, 200],
+    return { hint, nonce, claims: { sub, preferred_username: 'alice', groups: ['staff'] } }
+  }
+
+  const statusOf = async (url: string, token: string) =>
+    (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status
+
+  test('the id_token_hint of a logout does not authenticate, even if introspection says that it is active', async () => {
+    const { url } = introspecting
+    const { hint, nonce, claims } = await signOut(url)
+    const usual = { active: true, client_id: idp.clientId, ...claims }
+    for (const [token, response, status] of [
+      [hint, usual, 401], // the response need not contain the nonce (RFC 7662, section 2.2)
+      ['opaque-1', { ...usual, nonce }, 401],
+      ['opaque-2', { ...usual, nonce: 'of another application' }, 200],
+      [await idp.sign({ nonce: 'of another application' }), usual, 200],
     ] as const) {
-      const undo = idp.intercept('introspection', respondJson(200, claims))
-      const response = await fetch(url, { headers: { authorization: `Bearer ${hint}${'x'.repeat(status)}` } })
-      assert.equal(response.status, status)
+      const undo = idp.intercept('introspection', respondJson(200, response))
+      assert.equal(await statusOf(url, token), status, token)
       undo()
     }
+  })
+
+  test('the id_token_hint of a logout does not authenticate, even if userinfo accepts it', async () => {
+    const { url } = asking
+    const { hint, claims } = await signOut(url)
+    const undo = idp.intercept('userinfo', respondJson(200, claims))
+    assert.deepEqual([await statusOf(url, hint), await statusOf(url, await idp.sign())], [401, 200])
+    undo()
   })
 })

@@ -12,6 +12,7 @@ import { tokenCookies } from './index.ts'
 import { createIntrospect } from './introspection.ts'
 import { createIssuer, type Endpoint, type Issuer, type IssuerOptions } from './issuer.ts'
 import { createKeySet } from './key-set.ts'
+import { rejectOwnIdTokens } from './own-id-token.ts'
 import { queueFullError } from './provider-error.ts'
 import {
   createProviderFetch,
@@ -124,7 +125,12 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
     ttlMs: options.validationTtlMs,
     monotonicNow,
   })
-  const identifyToken = createTokenCache({ checkToken, toIdentity, now, monotonicNow })
+  const identifyToken = createTokenCache({
+    checkToken: rejectOwnIdTokens(checkToken, options.isOwnNonce),
+    toIdentity,
+    now,
+    monotonicNow,
+  })
   const findBearerToken = createFindToken(options.tokenHeader, options.leavesServiceTokens)
 
   return Object.freeze({
