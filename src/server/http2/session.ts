@@ -76,8 +76,8 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
   let limits: typeof unauthenticatedLimits | typeof authenticatedLimits = unauthenticatedLimits
   let isAcknowledged = false
   let isAuthenticated = false
-  /** Whether the low limits have been sent again, and not been acknowledged yet. */
-  let isLowering = false
+  /** The low limits that have been sent again, and not been acknowledged yet. */
+  let lowering: object | undefined
   let idleTimer: NodeJS.Timeout | undefined
   session.once('localSettings', () => {
     isAcknowledged = true
@@ -87,13 +87,13 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
 
   function raiseLimits(): void {
     if (!isAuthenticated || !isAcknowledged || hasEnded()) return
-    if (limits === authenticatedLimits && !isLowering) return
+    if (limits === authenticatedLimits && lowering === undefined) return
     if (limits === unauthenticatedLimits && !reserveWeight('authenticated')) {
       isAuthenticated = false // no room: the next request tries again
       return
     }
     limits = authenticatedLimits
-    isLowering = false
+    lowering = undefined
     session.settings({ maxConcurrentStreams: authenticatedLimits.maxConcurrentStreams })
     startIdleTimer() // the last stream may have closed during authentication, or before the acknowledgement
   }
@@ -105,13 +105,15 @@ function limitStreams(session: ServerHttp2Session, reserveWeight: (state: keyof 
   }
 
   function lowerLimits(): void {
-    if (limits === unauthenticatedLimits || isLowering || hasEnded()) return
-    isLowering = true
+    if (limits === unauthenticatedLimits || lowering !== undefined || hasEnded()) return
+    const current = {}
+    lowering = current
     isAuthenticated = false
-    // The weight is lowered only after the acknowledgement: until then the client may open as many streams as before.
+    // The weight is lowered only after the acknowledgement: until then the client may open as many streams as before. That
+    // of earlier settings does not count, because the limits have been raised since.
     session.settings({ maxConcurrentStreams: unauthenticatedLimits.maxConcurrentStreams }, () => {
-      if (!isLowering) return
-      isLowering = false
+      if (lowering !== current) return
+      lowering = undefined
       limits = unauthenticatedLimits
       reserveWeight('unauthenticated')
     })

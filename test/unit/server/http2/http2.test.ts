@@ -221,6 +221,29 @@ describe('the limits of an authenticated user', () => {
     await send(requestFrame(3, requestFields()))
     assert.deepEqual(weights, [2, 16, 16])
   })
+
+  test('an HTTP/2 connection whose client acknowledges late keeps its weight until the last lowering is acknowledged', async (t) => {
+    await request(t)
+    await acknowledge()
+    const { response, onAuthenticated } = await requested
+    onAuthenticated()
+    response.end()
+    await send()
+    t.mock.timers.tick(5000) // lowers the limits
+    respond = (later, onLaterAuthenticated) => {
+      onLaterAuthenticated()
+      later.end()
+    }
+    await send(requestFrame(3, requestFields())) // raises them again
+    t.mock.timers.tick(5000)
+    await send()
+    for (const what of ['the raise', 'the lowering', 'the raise again']) {
+      await acknowledge()
+      assert.deepEqual(weights, [2, 16], what)
+    }
+    await acknowledge()
+    assert.deepEqual(weights, [2, 16, 2])
+  })
 })
 
 test('an HTTP/2 response finishes when it has been sent, even if the request body has not ended', async (t) => {
