@@ -6,7 +6,7 @@ import { asGatewayError } from '../http/errors.ts'
 import { escapeControls } from '../http/escape-controls.ts'
 import { compareRoles, describeChanges, type RoleChange } from '../plan/compare-roles.ts'
 import type { PlanCommand } from './args.ts'
-import { handleEndOfReader, print, toJson } from './print.ts'
+import { print, toJson } from './print.ts'
 
 /**
  * The command `elastauth plan`: prints whose roles a new configuration changes. It only reads Elasticsearch.
@@ -23,7 +23,6 @@ export async function printPlan(
     )
     return 1
   }
-  handleEndOfReader()
   const { users, close } = createCommandClient(elasticsearchOptions(current))
   const changes = createChangeWriter(json)
   try {

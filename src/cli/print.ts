@@ -11,17 +11,6 @@ export function toJson(value: unknown): string {
   return escapeControls(JSON.stringify(value))
 }
 
-/**
- * The reader of a pipe may end early, as `head` does. By default the command continues, because it has effects or its exit code
- * says what it found.
- */
-export function handleEndOfReader(onEnd = () => {}): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    onEnd()
-  })
-}
-
 /** Waits for a slow reader, so that a large list does not fill the memory. */
 export async function print(text: string): Promise<void> {
   if (process.stdout.destroyed) return // no event would follow

@@ -4,6 +4,7 @@ import type { LoadedConfig } from '../../config/load.ts'
 import { type ConfigSource, findListeners, findSecretKeys, openConfigFile } from '../../config/read-settings.ts'
 import { version } from '../app/version.ts'
 import { type ConfigArguments, parseCommand } from './args.ts'
+import { handleEndOfReader } from './end-of-reader.ts'
 
 /**
  * Runs the command of a command line. Sets the exit code of the process. Each command imports only what it needs, above
@@ -11,6 +12,7 @@ import { type ConfigArguments, parseCommand } from './args.ts'
  */
 export async function run(args: readonly string[]): Promise<void> {
   const command = parseCommand(args)
+  if (command.name !== 'serve') handleEndOfReader() // `serve` has its own output
   try {
     switch (command.name) {
       case 'help':

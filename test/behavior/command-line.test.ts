@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
 import { testKey } from '../support/gateway.ts'
-import { runElastauth } from './elastauth-command.ts'
+import { runElastauth, runWithoutReader } from './elastauth-command.ts'
 import { createFixture, serviceAccount } from './fixture.ts'
 
 const { start } = await createFixture()
@@ -55,6 +55,14 @@ test('serve and config check list every configuration fault with its location an
     const expected = [/:1\b.*listen/, /:3\b.*hots.*hosts/s, /:5\b.*cache\.type.*memory/s, /:6\b.*cache\.expiration/s]
     for (const fault of [...expected, /ELASTAUTH_LOG_LVL.*LOG_LEVEL/s]) assert.match(`${stdout}${stderr}`, fault)
     assert.doesNotMatch(`${stdout}${stderr}`, /at .*\.ts:/)
+  }
+})
+
+test('the exit code of a command says what it found even if the reader of its output ends early', async () => {
+  for (const args of [['config', 'check'], ['--help']]) {
+    const { code, stderr } = await runWithoutReader(args, env, 'once')
+    assert.equal(code, 0, String(args))
+    assert.doesNotMatch(stderr, /EPIPE/)
   }
 })
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { authorize, testKey } from '../support/gateway.ts'
-import { runElastauth } from './elastauth-command.ts'
+import { runElastauth, runWithoutReader } from './elastauth-command.ts'
 import { createFixture, serviceAccount } from './fixture.ts'
 import { createProviderFor } from './oidc-gateway.ts'
 
@@ -48,6 +48,16 @@ function tokenOf(claims: object): string {
 }
 
 describe('explain without --connect', () => {
+  test('exits as without a pipe if the reader of its output ends early', async () => {
+    for (const [header, code] of [
+      ['Remote-Groups: devs', 0],
+      ['Remote-Groups: others', 1],
+    ] as const) {
+      const args = ['explain', '--header', 'Remote-User: alice', '--header', header]
+      assert.deepEqual(await runWithoutReader(args, env, 'once'), { code, signal: null, stderr: '' })
+    }
+  })
+
   test('names every step of an allowed request, and exits with 0 without a call to Elasticsearch', async () => {
     const calls = elasticsearch.calls.length
     const { code, stdout, stderr } = await explain([...alice, '--path', '/app', '--host', 'kibana.example.com'])

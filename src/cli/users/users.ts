@@ -2,8 +2,8 @@ import type { Config } from '../../../config/schema.ts'
 import { checkIdentity } from '../../auth/identity.ts'
 import { GatewayError } from '../../http/errors.ts'
 import type { UsersCommand } from '../args.ts'
+import { handleEndOfReader } from '../end-of-reader.ts'
 import type { UsersSwitch } from '../options.ts'
-import { handleEndOfReader } from '../print.ts'
 import { type Connections, connect } from './connect.ts'
 import { enableUser } from './enable.ts'
 import { listUsers } from './list.ts'
@@ -13,7 +13,7 @@ import { showUser } from './show.ts'
 
 /** The commands `elastauth users …`. @returns the exit code */
 export async function runUsersCommand(command: UsersCommand, config: Config): Promise<0 | 1> {
-  handleEndOfReader(command.action === 'list' || command.action === 'show' ? () => process.exit(0) : undefined)
+  if (command.action === 'list' || command.action === 'show') handleEndOfReader(() => process.exit(0))
   let connections: Connections | undefined
   try {
     // Names that elastauth would not manage, such as reserved ones, are rejected before anything is read.
