@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Credentials } from '../auth/credentials/credentials.ts'
+import type { Keyring } from '../auth/credentials/password.ts'
 import { createSharedCache, type SharedCacheOptions } from '../auth/credentials/shared-cache.ts'
 import { noSharedStates, type SharedStates } from '../auth/credentials/shared-states.ts'
 import { createSweepLease, noSweepLease, type SweepLease } from '../auth/credentials/sweep-lease.ts'
@@ -36,7 +37,8 @@ export type Replicas = Readonly<{
 }>
 
 type Deps = Readonly<{ log: Logger; countCall: RedisCallOptions['countCall'] }> &
-  Pick<SharedCacheOptions, 'keys' | 'rules'> &
+  Pick<SharedCacheOptions, 'rules'> &
+  Readonly<{ keys: Keyring }> &
   Pick<RedisOptions, 'traceCall'>
 
 /** Replicas coordinate through Redis if it is configured, otherwise through Elasticsearch alone. */
@@ -60,7 +62,7 @@ export async function createReplicas(
           sleep: (milliseconds) => sleep(milliseconds),
         })
       : noSharedStates,
-    sweepLease: createSweepLease(redis.store, rules),
+    sweepLease: createSweepLease(redis.store, rules, keys),
     sessions: redis.sessions,
     attempts: redis.attempts,
     checkRedis: hasSessions ? redis.checkSessions : redis.check,

@@ -6,6 +6,8 @@ import { createHash, createHmac, hkdfSync } from 'node:crypto'
  */
 export type Keyring = Readonly<{
   currentId: string
+  /** The ids of all keys, sorted. */
+  ids: readonly string[]
   knows: (keyId: string) => boolean
   /** The password of one version of a user. Throws for an unknown key, so check with `knows` first. */
   password: (keyId: string, username: string, created: string, version: number) => string
@@ -21,6 +23,7 @@ export function createKeyring(secrets: readonly [string, ...string[]]): Keyring 
   const sealKeys = new Map([...keys].map(([id, key]) => [id, deriveSealKey(key)]))
   return Object.freeze({
     currentId: keyIdOf(secrets[0]),
+    ids: [...keys.keys()].sort(),
     knows: (keyId: string) => keys.has(keyId),
     password(keyId: string, username: string, created: string, version: number) {
       return derive(find(keys, keyId), 'password', username, created, version).toString('base64url')

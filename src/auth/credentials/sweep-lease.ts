@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { LifecycleRules } from './lifecycle.ts'
+import type { Keyring } from './password.ts'
 import type { SharedStore } from './shared-store.ts'
 
 /** Lets one replica at a time sweep idle users. No function rejects. */
@@ -36,11 +37,11 @@ type IdleRules = Pick<LifecycleRules, 'expirationMs' | 'rotationPauseMs'>
 
 /**
  * Stores the lease in the shared store, like the lock of a user. The value is a lock while a replica sweeps, and the time of
- * the last sweep otherwise. The rules that decide when a user becomes idle are stored with the time: under shorter ones, users
- * whom no replica has swept would count as swept.
+ * the last sweep otherwise. The rules that decide when a user becomes idle, and the ids of the secret keys, are stored with the
+ * time: under shorter rules or other keys, users whom no replica has swept would count as swept.
  */
-export function createSweepLease(store: SharedStore, rules: IdleRules): SweepLease {
-  const progress = createProgress(rules)
+export function createSweepLease(store: SharedStore, rules: IdleRules, keys: Pick<Keyring, 'ids'>): SweepLease {
+  const progress = createProgress(rules, keys)
   return Object.freeze({
     async acquire() {
       const token = randomBytes(6).toString('base64url')
@@ -70,14 +71,14 @@ function createHeldLease(store: SharedStore, token: string, progress: Progress, 
 
 type Progress = ReturnType<typeof createProgress>
 
-function createProgress({ expirationMs, rotationPauseMs }: IdleRules) {
-  const rules = `expiration ${expirationMs} pause ${rotationPauseMs}`
+function createProgress({ expirationMs, rotationPauseMs }: IdleRules, { ids }: Pick<Keyring, 'ids'>) {
+  const conditions = `expiration ${expirationMs} pause ${rotationPauseMs} keys ${ids.join()}`
   return Object.freeze({
-    format: (sweptUntil: number) => `until ${sweptUntil} ${rules}`,
-    /** The time in a value that was formatted under the same rules; undefined for any other value. */
+    format: (sweptUntil: number) => `until ${sweptUntil} ${conditions}`,
+    /** The time in a value that was formatted under the same conditions; undefined for any other value. */
     parse(value: string): number | undefined {
-      const [, time, timeRules] = /^until (\d{1,15}) (.+)$/.exec(value) ?? []
-      return timeRules === rules ? Number(time) : undefined
+      const [, time, others] = /^until (\d{1,15}) (.+)$/.exec(value) ?? []
+      return others === conditions ? Number(time) : undefined
     },
   })
 }

@@ -398,7 +398,7 @@ describe('the sweep of idle users', () => {
     const { clock, directory } = createTestBed()
     const { obtain } = createReplica(directory, clock)
     const store = createMemorySharedStore(clock.now)
-    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store, rules) })
+    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store, rules, keys) })
     await clock.advance(24 * hour)
     clock.setBack(24 * hour)
     const authorization = await obtain(bob)
@@ -535,7 +535,7 @@ describe('the sweep with user_retention', () => {
 })
 
 describe('the lease of the idle sweep', () => {
-  const stored = 'expiration 3600000 pause 1000'
+  const stored = `expiration 3600000 pause 1000 keys ${keys.currentId}`
   for (const [what, value, sweptUntil] of [
     ['a time in milliseconds', `until 1795447047906 ${stored}`, 1_795_447_047_906],
     ['a time with more than 15 digits', `until 1795447047906000 ${stored}`, undefined],
@@ -544,33 +544,39 @@ describe('the lease of the idle sweep', () => {
     ['a time with text after it', `until 1795447047906 ms ${stored}`, undefined],
     ['a time without its name', `1795447047906 ${stored}`, undefined],
     ['a time that was stored without an expiration', 'until 1795447047906', undefined],
-    ['a time under another expiration', 'until 1795447047906 expiration 86400000 pause 1000', undefined],
-    ['a time under another rotation pause', 'until 1795447047906 expiration 3600000 pause 10000', undefined],
+    [
+      'a time under another expiration',
+      `until 1795447047906 ${stored.replace('expiration 3600000', 'expiration 86400000')}`,
+      undefined,
+    ],
+    ['a time under another rotation pause', `until 1795447047906 ${stored.replace('1000 k', '10000 k')}`, undefined],
+    ['a time under other secret keys', `until 1795447047906 ${stored},0123abcd`, undefined],
+    ['a time that was stored without keys', 'until 1795447047906 expiration 3600000 pause 1000', undefined],
     ['no value', '', undefined],
   ] as const) {
     test(`a replica that finds ${what} in place of the lease continues ${sweptUntil ? 'at that time' : 'without a time'}`, async () => {
       const store = createMemorySharedStore(() => noon)
       store.put('~idle-sweep', value)
-      const lease = await createSweepLease(store, rules).acquire()
+      const lease = await createSweepLease(store, rules, keys).acquire()
       assert.equal(lease!.sweptUntil, sweptUntil)
     })
   }
 
   test('a replica that renews its lease still holds it, and one that releases it leaves the time of its sweep', async () => {
     const store = createMemorySharedStore(() => noon)
-    const lease = await createSweepLease(store, rules).acquire()
+    const lease = await createSweepLease(store, rules, keys).acquire()
     await lease!.renew()
-    assert.equal(await createSweepLease(store, rules).acquire(), undefined)
+    assert.equal(await createSweepLease(store, rules, keys).acquire(), undefined)
     await lease!.release(noon)
-    const next = await createSweepLease(store, rules).acquire()
+    const next = await createSweepLease(store, rules, keys).acquire()
     assert.equal(next!.sweptUntil, noon)
   })
 
   test('a lease that is released before the first sweep has ended stores no time of a last sweep', async () => {
     const store = createMemorySharedStore(() => noon)
-    const lease = await createSweepLease(store, rules).acquire()
+    const lease = await createSweepLease(store, rules, keys).acquire()
     await lease!.release(Number.NEGATIVE_INFINITY)
-    const next = await createSweepLease(store, rules).acquire()
+    const next = await createSweepLease(store, rules, keys).acquire()
     assert.equal(next!.sweptUntil, undefined)
   })
 })
@@ -586,7 +592,7 @@ describe('the sweep of idle users with three replicas', () => {
     const store = createMemorySharedStore(clock.now)
     for (let run = 0; run < 2; run++) {
       const sweeps = [0.2, 0.5, 0.9].map((random) =>
-        startSweep(directory, clock, { lease: createSweepLease(store, rules), random: () => random }),
+        startSweep(directory, clock, { lease: createSweepLease(store, rules, keys), random: () => random }),
       )
       await clock.advance(12 * hour)
       for (const { stop } of sweeps) stop()
@@ -603,17 +609,33 @@ describe('the sweep of idle users with three replicas', () => {
       const { clock, directory } = createTestBed()
       addUser(directory, 'bob')
       const store = createMemorySharedStore(clock.now)
-      const first = startSweep(directory, clock, { lease: createSweepLease(store, before), rules: before })
+      const first = startSweep(directory, clock, { lease: createSweepLease(store, before, keys), rules: before })
       await clock.advance(idleAt + 5 * minute - noon)
       first.stop()
       await clock.advance(minute)
       assert.equal(directory.passwordsSet.length, 0)
-      const second = startSweep(directory, clock, { lease: createSweepLease(store, rules) })
+      const second = startSweep(directory, clock, { lease: createSweepLease(store, rules, keys) })
       await clock.advance(10 * minute)
       second.stop()
       assert.equal(directory.passwordsSet.length, 1)
     })
   }
+
+  test('with Redis, the sweep of a replica with another secret key does not keep the other replicas from sweeping their users', async () => {
+    const { clock, directory } = createTestBed()
+    addUser(directory, 'bob')
+    const store = createMemorySharedStore(clock.now)
+    const others = createKeyring([otherKey])
+    const first = startSweep(directory, clock, { lease: createSweepLease(store, rules, others), keys: others })
+    await clock.advance(idleAt + 10 * minute - noon)
+    first.stop()
+    await clock.advance(10 * minute)
+    assert.equal(directory.passwordsSet.length, 0)
+    const second = startSweep(directory, clock, { lease: createSweepLease(store, rules, keys) })
+    await clock.advance(10 * minute)
+    second.stop()
+    assert.equal(directory.passwordsSet.length, 1)
+  })
 
   test('with Redis, a user whom Elasticsearch rejects is written after a restart, and each replica writes the others only once before', async () => {
     const { clock, directory } = createTestBed()
@@ -621,7 +643,7 @@ describe('the sweep of idle users with three replicas', () => {
     const store = createMemorySharedStore(clock.now)
     const run = async (time: number) => {
       const sweeps = [0.2, 0.5, 0.9].map((random) =>
-        startSweep(directory, clock, { lease: createSweepLease(store, rules), random: () => random }),
+        startSweep(directory, clock, { lease: createSweepLease(store, rules, keys), random: () => random }),
       )
       await clock.advance(time)
       for (const { stop } of sweeps) stop()
@@ -649,8 +671,8 @@ describe('the sweep of idle users with three replicas', () => {
       setPassword: (...args: Parameters<typeof directory.setPassword>) =>
         isDead ? never : directory.setPassword(...args),
     } as MemoryDirectory
-    startSweep(dyingDirectory, clock, { lease: createSweepLease(store, rules), random: () => 0.1 })
-    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store, rules) })
+    startSweep(dyingDirectory, clock, { lease: createSweepLease(store, rules, keys), random: () => 0.1 })
+    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store, rules, keys) })
     await clock.advance(idleAt - noon)
     while (directory.passwordsSet.length < 50) await clock.advance(100)
     isDead = true
@@ -689,7 +711,7 @@ describe('the sweep of idle users with three replicas', () => {
     store.hooks.before = () => {
       throw new Error('no Redis')
     }
-    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store, rules) })
+    const { stop } = startSweep(directory, clock, { lease: createSweepLease(store, rules, keys) })
     await clock.advance(3 * hour)
     stop()
     assert.equal(directory.passwordsSet.length, 700)
