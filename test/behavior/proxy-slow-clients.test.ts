@@ -116,10 +116,15 @@ describe('a client that stops reading or sending', () => {
 
   test('after proxy.timeout, disconnects a client that sends the rest of an unwanted body slowly', async () => {
     const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '500ms' } })
-    const connection = openRaw(portOf(gatewayWithTimeout))
-    connection.send('POST /early HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 1000000\r\n\r\nx')
-    const timer = setInterval(() => connection.socket.writable && connection.send('x'), 50)
-    assert.match(await connection.closed, /^HTTP\/1\.1 413 /)
-    clearInterval(timer)
+    let text: string
+    do {
+      const connection = openRaw(portOf(gatewayWithTimeout))
+      connection.send('POST /early HTTP/1.1\r\nHost: es\r\nRemote-User: bob\r\nContent-Length: 1000000\r\n\r\nx')
+      const timer = setInterval(() => connection.socket.writable && connection.send('x'), 50)
+      text = await connection.closed
+      clearInterval(timer)
+      // On a busy machine, the time may be over before the upstream has responded, or before the client reads the response.
+      assert.match(text, /^(?:HTTP\/1\.1 (?:408|413|504) |$)/)
+    } while (!text.startsWith('HTTP/1.1 413 '))
   })
 })
