@@ -142,11 +142,14 @@ describe('several upstreams', () => {
 
   test('forwards to the upstream with the fewest requests in flight', async () => {
     const finishSlow: (() => void)[] = []
-    const slow = await startUpstream((_request, response) => void finishSlow.push(() => response.end('slow')))
+    const slow = await startUpstream(({ url }, response) => {
+      if (url === '/balanced') finishSlow.push(() => response.end('slow'))
+      else response.end() // a health check
+    })
     const quick = await startUpstream((_request, response) => response.end('quick'))
     const routes = [{ upstreams: [slow.url, quick.url] }]
     const proxy = await startProxy(undefined, { env: { ELASTAUTH_PROXY_ROUTES: JSON.stringify(routes) } })
-    const request = () => fetch(proxy.url, { headers: { 'Remote-User': 'bob' } }).then((r) => r.text())
+    const request = () => fetch(`${proxy.url}/balanced`, { headers: { 'Remote-User': 'bob' } }).then((r) => r.text())
     const pending: Promise<string>[] = []
     while (finishSlow.length === 0) {
       const body = request()
