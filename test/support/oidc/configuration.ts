@@ -75,8 +75,9 @@ export function createConfiguration(settings: ProviderSettings): Configuration {
       return grant
     },
     interactions: { url: async (_ctx, { uid }) => `/interaction/${uid}` },
-    // By default, the provider's fetch rejects loopback addresses, which the back-channel logout needs here.
-    fetch: (url, { dispatcher: _, ...options }: RequestInit & { dispatcher?: unknown } = {}) => fetch(url, options),
+    // For the back-channel logout: by default, the provider rejects loopback addresses, and does not wait for more than 2.5 s.
+    fetch: (url, { dispatcher: _, signal: __, ...options }: RequestInit & { dispatcher?: unknown } = {}) =>
+      fetch(url, options),
     async renderError(ctx, out) {
       ctx.type = 'text'
       ctx.body = `provider error: ${out.error}: ${out.error_description}`
