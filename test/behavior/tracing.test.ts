@@ -221,7 +221,7 @@ describe('the export', () => {
     })
     await send(stopped, '/last')
     assert.equal(await stopped.stop(), 0)
-    assert.ok(receiver.spans.some(({ attributes }) => attributes['url.path'] === '/last'))
+    await traceOf('/last')
   })
 })
 
