@@ -12,7 +12,7 @@ import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
 const bob = { 'Remote-User': 'bob' }
 const chunk = Buffer.from('{"index":{}}\n'.repeat(6000)).subarray(0, 64 * 1024)
 const megabyte = 1024 * 1024
-const [gigabyte, bulk] = [1024 * megabyte, 100 * megabyte]
+const [gigabyte, bulk] = [1024 * megabyte, 200 * megabyte]
 
 /** How long the upstream waits before it reads the next chunk. */
 let delayMs = 0
@@ -68,7 +68,7 @@ test('after SIGTERM, closes 200 WebSockets at once, completes a download of 1 GB
 
 const hasProc = existsSync('/proc/self/status')
 
-test('forwards a chunked upload of 100 MB to a slow upstream with less than 64 MB of memory (back-pressure)', {
+test('forwards a chunked upload of 200 MB to a slow upstream with less than 128 MB of memory (back-pressure)', {
   skip: !hasProc,
 }, async () => {
   const gateway = await startProxy(upstream.url)
@@ -79,7 +79,8 @@ test('forwards a chunked upload of 100 MB to a slow upstream with less than 64 M
   assert.equal(await uploadChunked(gateway, bulk), bulk)
   const growth = peak() - before
   delayMs = 0
-  assert.ok(growth < 64, `${growth} MB more`)
+  // V8 lets up to 64 MB of chunks that were forwarded accumulate before it collects them.
+  assert.ok(growth < 128, `${growth} MB more`)
 })
 
 /** The full run takes 400 s: by default, Node ends an upload after 300 s. */
