@@ -20,9 +20,12 @@ function start(file: string, inline: object = {}): Promise<Gateway> {
   return fixture.start({ flags, env: { ELASTAUTH_USERS_INLINE: JSON.stringify(inline) } })
 }
 
+/** Each time from another network, so that failed attempts do not block a user, however long the tests take. */
+let lastNetwork = 0
+
 async function signIn({ url }: Gateway, username: keyof typeof passwords): Promise<number> {
   const authorization = `Basic ${btoa(`${username}:${passwords[username]}`)}`
-  const response = await fetch(url, { headers: { authorization } })
+  const response = await fetch(url, { headers: { authorization, 'X-Forwarded-For': `203.0.113.${++lastNetwork}` } })
   await response.arrayBuffer()
   return response.status
 }
