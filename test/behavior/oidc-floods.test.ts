@@ -6,7 +6,7 @@ import { createUserAgent } from '../support/oidc/user-agent.ts'
 
 describe('callbacks with invented codes, at a provider whose token endpoint does not respond', async () => {
   const { idp, startProxy } = await createOidcTestBed()
-  const { url } = await startProxy({ 'oidc.token_validation': 'userinfo' })
+  const { url } = await startProxy({ 'oidc.token_validation': 'userinfo', 'oidc.timeout': '5s' })
 
   /** The status of a callback with an invented code. */
   async function sendInventedCode(): Promise<number> {

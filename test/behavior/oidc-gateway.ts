@@ -18,7 +18,14 @@ export function startTokens(
 ): Promise<Gateway> {
   const provider = 'auth_providers' in flags ? {} : { auth_provider: 'oidc' }
   return start({
-    flags: { ...provider, 'oidc.issuer': issuer, 'oidc.client_id': clientId, 'oidc.login': 'false', ...flags },
+    flags: {
+      ...provider,
+      'oidc.issuer': issuer,
+      'oidc.client_id': clientId,
+      'oidc.login': 'false',
+      'oidc.timeout': '30s', // on a busy machine, a call may take longer than the default of 5 s
+      ...flags,
+    },
     env: { ELASTAUTH_OIDC_CLIENT_SECRET: clientSecret, ...env },
   })
 }

@@ -16,9 +16,12 @@ const now = () => Math.floor(Date.now() / 1000)
 
 describe('token_validation: userinfo', async () => {
   const idp = await createProviderFor()
-  const { url, logged } = await startTokens(fixture, idp, {
-    flags: { 'oidc.token_validation': 'userinfo', 'oidc.timeout': '3s' },
-  })
+  const flags = { 'oidc.token_validation': 'userinfo' }
+  const [patient, impatient] = await Promise.all([
+    startTokens(fixture, idp, { flags }),
+    startTokens(fixture, idp, { flags: { ...flags, 'oidc.timeout': '3s' } }),
+  ])
+  const { url, logged } = patient
 
   test('an opaque token is checked with one call to userinfo for many requests', async () => {
     const { access_token } = await idp.tokensFor('bob')
@@ -61,12 +64,13 @@ describe('token_validation: userinfo', async () => {
   for (const [what, fault] of Object.entries(faults)) {
     test(`${what} from userinfo leads to 503, and the token is checked again`, async () => {
       const { access_token } = await idp.tokensFor('carol')
+      const gateway = fault === hang ? impatient : patient
       const undo = idp.intercept('userinfo', fault)
-      const response = await bearer(url, access_token)
+      const response = await bearer(gateway.url, access_token)
       undo()
       assert.equal(response.headers.get('retry-after'), '5')
       assert.equal(await verdictOf(response), '503 provider_unavailable')
-      assert.equal(await verdictOf(await bearer(url, access_token)), '200 carol')
+      assert.equal(await verdictOf(await bearer(gateway.url, access_token)), '200 carol')
     })
   }
 
@@ -189,7 +193,7 @@ describe('token_validation: introspection', async () => {
     ['another client_id and our audience', { ...usual, aud: [idp.clientId], client_id: 'grafana' }, '200 eve'],
     ['another issuer', { ...usual, iss: 'https://evil.example' }, '401 token_invalid'],
     ['exp in the past', { ...usual, exp: now() - 5 }, '401 token_expired'],
-    ['nbf in the future', { ...usual, nbf: now() + 90 }, '401 token_invalid'],
+    ['nbf in the future', { ...usual, nbf: now() + 3600 }, '401 token_invalid'],
     ['token_use refresh_token (Authelia)', { ...usual, token_use: 'refresh_token' }, '401 token_invalid'],
     ['typ Refresh (Keycloak)', { ...usual, typ: 'Refresh' }, '401 token_invalid'],
     ['token_type DPoP', { ...usual, token_type: 'DPoP' }, '401 token_invalid'],

@@ -35,6 +35,7 @@ export async function createOidcTestBed(options: OidcProviderOptions = {}): Prom
         ...('auth_providers' in flags ? {} : { auth_provider: 'oidc' }),
         'oidc.issuer': idp.issuer,
         'oidc.client_id': idp.clientId,
+        'oidc.timeout': '30s', // on a busy machine, a call may take longer than the default of 5 s
         'elasticsearch.dry_run': 'true',
         ...flags,
       },
