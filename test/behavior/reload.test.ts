@@ -84,6 +84,7 @@ describe('a reload', { timeout: 180_000 }, async () => {
     'oidc.client_id': 'kibana',
     'oidc.login': 'false',
     'oidc.token_validation': 'userinfo',
+    'oidc.timeout': '30s', // on a busy machine, a call may take longer than the default of 5 s
     ...Object.fromEntries([...Object.keys(files), providerCa].map((key) => [key, pathOf(key)])),
   }
   const routes = [
