@@ -39,8 +39,11 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('touching a session in the store extends its expiry', async ({ store, advance }) => {
-    await store.put('a', { value: 'one', ttlMs: 1500 }) // time for a busy machine to touch it
-    await store.touch('a', ttlMs)
+    // Again if a busy machine has touched it too late.
+    do {
+      await store.put('a', { value: 'one', ttlMs: 1500 })
+      await store.touch('a', ttlMs)
+    } while ((await store.get('a')) === undefined)
     await advance(1600)
     assert.equal(await store.get('a'), 'one')
   })
@@ -157,10 +160,10 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
   })
 
   it('the session store returns the size of an index without expired sessions', async ({ store, advance }) => {
-    assert.equal(await store.addToIndex('alice', { key: 'a', ttlMs: 200 }), 1)
-    assert.equal(await store.addToIndex('alice', { key: 'b', ttlMs }), 2)
-    assert.equal(await store.addToIndex('alice', { key: 'b', ttlMs }), 2)
+    assert.equal(await store.addToIndex('alice', { key: 'a', ttlMs }), 1)
+    assert.equal(await store.addToIndex('alice', { key: 'a', ttlMs }), 1)
     assert.equal(await store.addToIndex('bob', { key: 'c', ttlMs }), 1)
+    assert.equal(await store.addToIndex('alice', { key: 'b', ttlMs: 200 }), 2)
     await advance(250)
     assert.equal(await store.addToIndex('alice', { key: 'd', ttlMs }), 2)
   })
@@ -200,8 +203,9 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
 
   it('the session store says whether a session exists, until the session expires', async ({ store, advance }) => {
     assert.equal(await store.has('a'), false)
-    await store.put('a', { value: 'one', ttlMs: 200 })
+    await store.put('a', { value: 'one', ttlMs })
     assert.equal(await store.has('a'), true)
+    await store.put('a', { value: 'one', ttlMs: 200 })
     await advance(250)
     assert.equal(await store.has('a'), false)
   })
@@ -236,8 +240,8 @@ export function testSessionStore(create: () => Promise<SessionStoreUnderTest>, s
     assert.equal(await store.wasUsed('jti'), false)
     assert.equal(await store.useOnce('jti', ttlMs), true)
     assert.equal(await store.useOnce('jti', ttlMs), false)
+    assert.equal(await store.wasUsed('jti'), true)
     assert.equal(await store.useOnce('other', 200), true)
-    assert.deepEqual([await store.wasUsed('jti'), await store.wasUsed('other')], [true, true])
     await advance(250)
     assert.deepEqual([await store.wasUsed('jti'), await store.wasUsed('other')], [true, false])
     assert.equal(await store.useOnce('other', ttlMs), true)
