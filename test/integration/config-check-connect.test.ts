@@ -12,6 +12,10 @@ import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { usersEnv, usersFlags } from '../support/sign-in-form.ts'
 
 const skip = skipWithoutRedis()
+const redisFlags = {
+  'cache.type': 'redis',
+  'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
+}
 
 async function checkConfig(flags: Readonly<Record<string, string>>, env: Readonly<Record<string, string>>) {
   const args = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, value])
@@ -27,7 +31,7 @@ describe('config check --connect', { skip }, async () => {
   const [elasticsearch, redis] = [createFakeElasticsearch(), await startRedis()]
   after(() => Promise.all([elasticsearch.close(), redis.stop()]))
   const hosts = await elasticsearch.listen()
-  const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address, 'elasticsearch.hosts': hosts }
+  const flags = { ...redisFlags, 'cache.redis_host': redis.address, 'elasticsearch.hosts': hosts }
 
   test('config check --connect exits with 0 and names both servers when Elasticsearch and Redis are available', async () => {
     const { code, output } = await checkConfig(flags, {})
@@ -38,7 +42,7 @@ describe('config check --connect', { skip }, async () => {
   test('config check --connect exits with 1 and gives the reason without the password when Redis rejects the credentials', async () => {
     const secret = 'wrong-password'
     const { code, output } = await checkConfig(
-      { 'cache.type': 'redis', 'elasticsearch.hosts': hosts },
+      { ...redisFlags, 'elasticsearch.hosts': hosts },
       { ELASTAUTH_CACHE_REDIS_URL: `redis://unknown:${secret}@${redis.address}` },
     )
     assert.match(output, /Redis \(127.*\): .*WRONGPASS/)
@@ -69,7 +73,7 @@ describe('config check --connect for users with passwords, with an ACL user of R
   after(() => redis.stop())
   const flags = {
     'elasticsearch.dry_run': 'true',
-    'cache.type': 'redis',
+    ...redisFlags,
     'cache.redis_host': redis.address,
     ...usersFlags,
   }

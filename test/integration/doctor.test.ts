@@ -169,6 +169,7 @@ describe('elastauth doctor with Redis', { skip: skipWithoutRedis() }, async () =
     'elasticsearch.dry_run': 'true',
     'cache.type': 'redis',
     'cache.redis_host': redis.address,
+    'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
     auth_provider: 'oidc',
     'oidc.issuer': idp.issuer,
     'oidc.client_id': idp.clientId,

@@ -18,7 +18,7 @@ import { type Gateway, logIn, startGateway } from '../support/gateway.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { findFreePort } from '../support/port.ts'
-import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
+import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { signInWithForm } from '../support/sign-in-form.ts'
 import { adapt } from './interop/documented-configuration.ts'
 import { startFakeAuthelia } from './interop/fake-authelia.ts'
@@ -94,6 +94,11 @@ function createAccounts(example: string, folder: string, { url }: Elasticsearch)
   execFileSync(pathOf('setup', 'accounts.sh'), [folder, url, ...role], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
+/** On a busy machine, a call may take longer than the default of 250 ms. */
+function redisFlags({ address }: RedisServer) {
+  return { 'cache.redis_host': address, 'cache.redis_timeout': '2s' }
+}
+
 function fetchWith(
   { url }: Gateway,
   headers: Record<string, string> = {},
@@ -142,7 +147,7 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     after(() => redis.stop())
     const gateway = await startExample(
       'traefik-authelia',
-      { 'cache.redis_host': redis.address, trusted_proxies: 'loopback' },
+      { ...redisFlags(redis), trusted_proxies: 'loopback' },
       folder,
     )
     const identity = { 'Remote-User': 'alice', 'Remote-Groups': 'admins,users' }
@@ -311,7 +316,7 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
         folder,
         {
           listen,
-          'cache.redis_host': redis.address,
+          ...redisFlags(redis),
           'oidc.issuer': idp.issuer,
           'oidc.authorization_endpoint': `${idp.issuer}/auth`,
           'oidc.end_session_endpoint': `${idp.issuer}/session/end`,

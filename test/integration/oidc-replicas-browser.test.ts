@@ -14,7 +14,11 @@ describe('a session on three replicas, in Chromium', { skip }, async () => {
   const redis = await startRedis()
   after(() => redis.stop())
   const { idp, startProxy } = await createOidcTestBed({ lifetimes: { accessToken: 3 } })
-  const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address }
+  const flags = {
+    'cache.type': 'redis',
+    'cache.redis_host': redis.address,
+    'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
+  }
   const urls = await Promise.all([1, 2, 3].map(async () => (await startProxy(flags)).url))
   let kit: BrowserKit
   let pages: Page[]

@@ -7,13 +7,17 @@ import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutRedis()
+const redisFlags = {
+  'cache.type': 'redis',
+  'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
+}
 
 describe('the sessions of three replicas with a real Redis', { skip }, async () => {
   if (skip) return
   const redis = await startRedis()
   after(() => redis.stop())
   const testBed = await createOidcTestBed({ lifetimes: { accessToken: 3600 } })
-  const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address, log_level: 'debug' }
+  const flags = { ...redisFlags, 'cache.redis_host': redis.address, log_level: 'debug' }
   const gateways = [await testBed.startProxy(flags), await testBed.startProxy(flags), await testBed.startProxy(flags)]
   const urls = gateways.map(({ url }) => url)
 
@@ -217,7 +221,7 @@ describe('a replica with a new secret key', { skip }, () => {
     const testBed = await createOidcTestBed()
     const redis = await startRedis()
     after(() => redis.stop())
-    const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address }
+    const flags = { ...redisFlags, 'cache.redis_host': redis.address }
     const [previous, current] = ['a', 'b'].map((digit) => `0${digit}`.repeat(32)) as [string, string]
     const one = await testBed.startProxy(flags, { ELASTAUTH_SECRET_KEY: previous })
     const agent: UserAgent = createUserAgent()

@@ -186,6 +186,7 @@ async function createReplica({ redis, url, aheadMs, hashing }: ReplicaOptions) {
         'elasticsearch.password_hashing': hashing,
         'cache.type': 'redis',
         'cache.redis_host': redis,
+        'cache.redis_timeout': '2s', // while a call takes longer, two replicas may write the same user
         'cache.expiration': `${expirationMs}ms`,
         'cache.rotation_pause': `${rotationPauseMs}ms`,
         'cache.revalidate': '1s',

@@ -141,8 +141,13 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
     const { node } = elasticsearch
     const redis = await startRedis()
     context.after(() => redis.stop())
+    const redisFlags = {
+      'cache.type': 'redis',
+      'cache.redis_host': redis.address,
+      'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
+    }
     // Without messages, a replica would return what it has cached for an hour.
-    const flags = { 'cache.type': 'redis', 'cache.redis_host': redis.address, 'cache.revalidate': '1h' }
+    const flags = { ...redisFlags, 'cache.revalidate': '1h' }
     const start = () => startGatewayFor(node, { flags, env: { ELASTAUTH_SECRET_KEY: testKey } })
     const replicas = [await start(), await start()]
     context.after(() => Promise.all(replicas.map((replica) => replica.stop())))
@@ -175,9 +180,12 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
     const enabled = await read(away)
     assert.deepEqual([enabled.enabled, enabled.metadata.elastauth.disabled_idle], [true, undefined])
 
-    const command = ['revoke', revoked, '--disable', '--cache.type', 'redis', '--cache.redis_host', redis.address]
+    const commandFlags = { ...redisFlags, 'elasticsearch.hosts': node.url, default_roles: 'viewer' }
     const { code, stdout, stderr } = await runElastauth(
-      ['users', ...command, '--elasticsearch.hosts', node.url, '--default_roles', 'viewer'],
+      [
+        ...['users', 'revoke', revoked, '--disable'],
+        ...Object.entries(commandFlags).flatMap(([key, value]) => [`--${key}`, value]),
+      ],
       {
         ...{ ELASTAUTH_SECRET_KEY: testKey, ELASTAUTH_ELASTICSEARCH_USERNAME: node.username },
         ELASTAUTH_ELASTICSEARCH_PASSWORD: node.password,
