@@ -11,6 +11,7 @@ import { findFreePort } from '../support/port.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { writePem } from '../support/tls-files.ts'
 import { doctorTitles } from '../support/troubleshooting.ts'
+import { eventually } from '../support/wait.ts'
 
 const elasticsearch = await useElasticsearch()
 const stamp = Date.now().toString(36)
@@ -183,6 +184,10 @@ describe('elastauth doctor with Redis', { skip: skipWithoutRedis() }, async () =
     assert.match(before.checks.find(({ id }) => id === 'redis')!.detail, /replicas connected: 0/)
     const gateway = await startGateway({ flags: { ...flags, listen }, env: secrets })
     after(() => gateway.stop())
+    await eventually(
+      async () => Number((await redis.client.pubsub('NUMSUB', 'elastauth:1'))[1]),
+      (subscribers) => subscribers === 1,
+    )
     await redis.client.config('SET', 'maxmemory', String(64 * 1024 * 1024))
     await redis.client.config('SET', 'maxmemory-policy', 'allkeys-lru')
     const { checks } = await runDoctor({ ...flags, listen }, secrets)
