@@ -41,12 +41,14 @@ export const respondEndlessJson: Interceptor = (_request, response) => {
 /** Holds every request until `open` is called, which also lets all later requests pass. */
 export function createGate() {
   const { promise: opened, resolve: open } = Promise.withResolvers<void>()
+  const { promise: firstArrival, resolve: noteArrival } = Promise.withResolvers<void>()
   const arrived: IncomingMessage[] = []
   const gate: Interceptor = (request, _response, pass) => {
     arrived.push(request)
+    noteArrival()
     void opened.then(pass)
   }
-  return Object.freeze({ gate, open, arrived })
+  return Object.freeze({ gate, open, arrived, firstArrival })
 }
 
 /** Changes the endpoint's JSON response. */
