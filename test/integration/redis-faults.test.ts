@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { authorize, type Gateway, type LogLine } from '../support/gateway.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
@@ -16,6 +15,11 @@ const isDownMessage = ({ message = '', ...line }: LogLine) =>
 const isUpMessage = ({ message, ...line }: LogLine) =>
   message === 'connected to Redis again' && line['event.action'] === 'redis_up'
 const outagesLogged = (gateway: Gateway) => gateway.log.filter(isDownMessage).length
+/** Whether the log has no second line for an outage that continues, and none for a recovery without an outage. */
+const isEachChangeLoggedOnce = ({ log }: Gateway) =>
+  log
+    .filter((line) => isDownMessage(line) || isUpMessage(line))
+    .every((line, i) => isDownMessage(line) === (i % 2 === 0))
 
 /** In every fault, all requests are served, cached users without delay; the log has one line per change; and Redis is used again afterwards. */
 describe('with a faulty Redis', { skip, timeout: 600_000 }, () => {
@@ -123,18 +127,26 @@ describe('with a faulty Redis', { skip, timeout: 600_000 }, () => {
       (components) => components.redis === 'up',
     )
     await untilShared(gateway)
-    assert.equal(outagesLogged(gateway), 1)
+    // With this timeout, there may be further outages on a busy machine.
+    assert.ok(isEachChangeLoggedOnce(gateway))
     assert.ok((await readMetric(gateway.url, 'elastauth_redis_requests_total', { result: 'unreachable' })) > 0)
   })
 
   test('serves users without Redis while Redis is slow, and uses Redis again afterwards', async () => {
     const gateway = await start({ 'cache.redis_timeout': '500ms' })
     await authorize(gateway, 'cached')
-    const blocked = redis.client.call('debug', 'sleep', '2').catch(() => redis.client.call('eval', busyFor(2), '0'))
-    await sleep(20)
-    assert.equal((await authorize(gateway, newUser())).status, 200)
-    assert.equal((await authorize(gateway, 'cached')).status, 200)
-    await gateway.logged(isDownMessage)
+    let isSlow = true
+    const blocked = (async () => {
+      while (isSlow) await redis.client.eval(busyFor(2), 0)
+    })()
+    await eventually(
+      () => Promise.all([authorize(gateway, newUser()), authorize(gateway, 'cached')]),
+      (responses) => {
+        for (const { status } of responses) assert.equal(status, 200)
+        return gateway.log.some(isDownMessage)
+      },
+    )
+    isSlow = false
     await blocked
     await gateway.logged(isUpMessage)
     await untilShared(gateway)
@@ -180,6 +192,7 @@ describe('with a faulty Redis', { skip, timeout: 600_000 }, () => {
       'an entry that cannot be replaced by a lock is deleted',
     )
     assert.equal((await readiness(gateway)).redis, 'degraded')
+    await gateway.logged(isDownMessage) // a line may arrive after the response
     assert.equal(outagesLogged(gateway), 1)
     await redis.client.config('SET', 'maxmemory', '0')
     await untilShared(gateway)
