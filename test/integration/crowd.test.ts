@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { createRandom } from '../support/fuzz/random.ts'
-import { authorize, type Gateway, logIn, startGatewayFor } from '../support/gateway.ts'
+import { authorize, type Gateway, type LogLine, logIn, startGatewayFor } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 
@@ -17,8 +17,12 @@ describe('many concurrent users with a real Elasticsearch', { skip: elasticsearc
   })
   after(() => gateway.stop())
 
-  const writesOf = (username: string) =>
-    gateway.log.filter((line) => String(line['event.action']).startsWith('user_') && line['user.name'] === username)
+  async function countWrites(username: string): Promise<number> {
+    const isWrite = (line: LogLine) =>
+      String(line['event.action']).startsWith('user_') && line['user.name'] === username
+    await gateway.logged(isWrite) // it may arrive after the response
+    return gateway.log.filter(isWrite).length
+  }
 
   test('1,000 concurrent first requests of a user cause one write and get one credential, which Elasticsearch accepts', async () => {
     const username = `first-${stamp}`
@@ -27,7 +31,7 @@ describe('many concurrent users with a real Elasticsearch', { skip: elasticsearc
     const credentials = [...new Set(responses.map(({ authorization }) => authorization))]
     assert.equal(credentials.length, 1)
     assert.equal((await logIn(elasticsearch.node, credentials[0]!)).username, username)
-    assert.equal(writesOf(username).length, 1)
+    assert.equal(await countWrites(username), 1)
   })
 
   test('500 users in random order, each with concurrent requests, get their own credentials', async () => {
@@ -45,6 +49,6 @@ describe('many concurrent users with a real Elasticsearch', { skip: elasticsearc
     }
     await Promise.all(users.map(visit))
     assert.deepEqual(wrong, [])
-    for (const username of users) assert.equal(writesOf(username).length, 1, username)
+    for (const username of users) assert.equal(await countWrites(username), 1, username)
   })
 })

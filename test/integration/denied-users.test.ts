@@ -42,6 +42,7 @@ describe('a denied user in a real Elasticsearch', { skip: elasticsearch.skip }, 
     await waitUntilRejected(former.authorization)
     const { authorization } = await authorize(gateway, 'leaver', 'readers')
     assert.deepEqual((await logIn(elasticsearch.node, authorization)).roles, ['viewer'])
+    await gateway.logged((line) => line['event.action'] === 'user_changed') // it may arrive after the response
     const actions = gateway.log.flatMap((line) => line['event.action'] ?? [])
     assert.deepEqual(
       actions.filter((action) => String(action).startsWith('user_')),
