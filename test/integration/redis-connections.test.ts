@@ -25,14 +25,15 @@ type Flags = Readonly<Record<string, string>>
 /** Checks that two gateways share the state of a user, and notice changes by the other one. */
 async function checkTwoGateways(testBed: TestBed, flags: Flags, env: Flags = {}): Promise<readonly [Gateway, Gateway]> {
   const [a, b] = await Promise.all([testBed.start(flags, env), testBed.start(flags, env)])
+  await Promise.all([a, b].map(untilConnected))
   const first = await authorize(a, 'alice')
   assert.equal(first.status, 200)
 
   const calls = testBed.fakeElasticsearch.calls.length
   const second = await authorize(b, 'alice')
   assert.deepEqual(second, first)
-  // Only calls about users: the role check at the start may happen at the same time.
-  const lookups = testBed.fakeElasticsearch.calls.slice(calls).filter(({ path }) => path.startsWith('/_security/user/'))
+  // Only calls about users: the checks at the start may happen at the same time.
+  const lookups = testBed.fakeElasticsearch.calls.slice(calls).filter(isAboutUser)
   assert.deepEqual(lookups, [], 'the second gateway does not call Elasticsearch')
   assert.equal(await readMetric(b.url, 'elastauth_redis_requests_total', { operation: 'read' }), 1)
   for (const operation of ['acquire_lock', 'release_lock', 'compare_and_set', 'taint']) {
@@ -48,6 +49,16 @@ async function checkTwoGateways(testBed: TestBed, flags: Flags, env: Flags = {})
     () => testBed.fakeElasticsearch.counters.writes > before,
   )
   return [a, b]
+}
+
+const isAboutUser = ({ path }: { path: string }) => /^\/_security\/user\/(?!_has_privileges)/.test(path)
+
+/** On a busy machine, a gateway starts before it is connected to Redis. */
+async function untilConnected({ url }: Gateway): Promise<void> {
+  await eventually(
+    async () => (await (await fetch(`${url}/elastauth/ready`)).json()) as { components: { redis: string } },
+    ({ components }) => components.redis === 'up',
+  )
 }
 
 describe('connections to Redis', { skip, timeout: 600_000 }, () => {
@@ -118,7 +129,7 @@ async function checkFailover(set: SentinelSet, [a, b]: readonly [Gateway, Gatewa
   await set.master.kill()
   assert.equal((await authorize(a, 'bob')).status, 200)
   assert.equal((await authorize(b, 'alice')).status, 200)
-  await set.waitForFailover()
+  await set.failOver()
   let user = 0
   await eventually(
     async () => {
@@ -144,9 +155,10 @@ async function checkCluster(
   for (const name of names) assert.equal((await authorize(a, name)).status, 200)
   for (const { client } of cluster.nodes)
     assert.ok((await client.dbsize()) > 0, 'the users are distributed over the nodes')
-  const calls = testBed.fakeElasticsearch.calls.length
+  const countCalls = () => testBed.fakeElasticsearch.calls.filter(isAboutUser).length
+  const calls = countCalls()
   for (const name of names) assert.equal((await authorize(b, name)).status, 200)
-  assert.equal(testBed.fakeElasticsearch.calls.length, calls)
+  assert.equal(countCalls(), calls)
 
   await cluster.nodes[2]!.kill()
   for (const name of names) assert.equal((await authorize(b, `late-${name}`)).status, 200)

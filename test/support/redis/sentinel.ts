@@ -6,12 +6,15 @@ export type SentinelSet = Readonly<{
   replica: RedisServer
   sentinels: readonly RedisServer[]
   name: string
-  /** Resolves when the Sentinels report the replica as the master. */
-  waitForFailover: () => Promise<void>
+  /** Makes the replica the master. Resolves when the Sentinels report it. */
+  failOver: () => Promise<void>
   stop: () => Promise<void>
 }>
 
-/** Starts a master, a replica, and three Sentinels that fail over when the master does not respond for a second. `tls` also encrypts the connections between them. */
+/**
+ * Starts a master, a replica, and three Sentinels, which fail over only when the test requests it, not when a busy machine delays
+ * the master. `tls` also encrypts the connections between them.
+ */
 export async function startSentinelSet({ config = [], ...options }: ServerOptions = {}): Promise<SentinelSet> {
   const name = 'elastauth-test'
   const master = await startRedis({ ...options, config })
@@ -19,7 +22,7 @@ export async function startSentinelSet({ config = [], ...options }: ServerOption
   while (!/master_link_status:up/.test(await replica.client.info('replication'))) await sleep(20)
   const sentinelConfig = [
     `sentinel monitor ${name} 127.0.0.1 ${master.port} 2`,
-    `sentinel down-after-milliseconds ${name} 1000`,
+    `sentinel down-after-milliseconds ${name} 600000`,
     `sentinel failover-timeout ${name} 3000`,
   ]
   const sentinels = await Promise.all(
@@ -37,10 +40,12 @@ export async function startSentinelSet({ config = [], ...options }: ServerOption
     replica,
     sentinels,
     name,
-    async waitForFailover() {
+    async failOver() {
+      const { client } = sentinels[0]!
       for (;;) {
-        const [, port] = (await sentinels[0]!.client.call('sentinel', 'get-master-addr-by-name', name)) as string[]
+        const [, port] = (await client.call('sentinel', 'get-master-addr-by-name', name)) as string[]
         if (Number(port) === replica.port && /role:master/.test(await replica.client.info('replication'))) return
+        await client.call('sentinel', 'failover', name).catch(() => {}) // an earlier one is in progress
         await sleep(50)
       }
     },
