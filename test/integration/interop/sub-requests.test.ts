@@ -79,7 +79,7 @@ for (const program of programs) {
     for (const [name, one] of Object.entries(originals)) {
       test(`the conformance suite sends the same sub-request about ${name} as ${program.name}`, async () => {
         const { authelia, proxy } = await started
-        await exchange(new URL(proxy.url), [toWire(one)], 5000)
+        await exchange(new URL(proxy.url), [toWire(one)], 20_000)
         const url = new URL(`http://${authelia}/verify?for=tests`)
         const expected = callers.get(program.name)!.subRequestFor(one, { url, pathPrefix: '', passed: [] })
         assert.deepEqual(comparableRequest(received.at(-1)!), {
