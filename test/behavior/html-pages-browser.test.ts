@@ -73,7 +73,8 @@ describe('the HTML pages in Chromium', { skip: skipWithoutChromium() }, () => {
     await checkPages({}, async (page, path) => {
       const all = page.locator(controls)
       const count = await all.count()
-      const hasFocus = (await page.locator(':focus').count()) > 0 // by `autofocus`
+      const hasFocus = (await page.locator('[autofocus]').count()) > 0
+      if (hasFocus) await page.locator('[autofocus]:focus').waitFor() // which may come after `load`
       for (let i = 0; i < count; i++) {
         if (i === 0 && hasFocus) await all.first().focus()
         else await page.keyboard.press('Tab')
