@@ -17,6 +17,9 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
+/** With these arguments, elastauth waits for a slow reader of its log when it ends. */
+const patient = ['--import', new URL('../support/patient-exit.ts', import.meta.url).href]
+
 /** Thousands of requests take a while on a busy machine. */
 const options = { timeout: 600_000 }
 
@@ -46,7 +49,7 @@ for (const format of ['json', 'text']) {
       `with log_format ${format}, a log reader that resumes after a stall receives every line in order`,
       options,
       async () => {
-        const gateway = await start(format)
+        const gateway = await start(format, undefined, patient)
         const count = await gateway.stall(format)
         const ended = gateway.stop()
         gateway.stdout!.resume()
@@ -90,7 +93,7 @@ for (const [what, preload] of Object.entries({
 })) {
   test(`${what} ends elastauth with 1, after the buffered lines and the stack trace are logged`, options, async () => {
     const crashing = `data:text/javascript,process.on("SIGUSR2", () => { ${preload} })`
-    const gateway = await start('json', undefined, ['--import', crashing])
+    const gateway = await start('json', undefined, [...patient, '--import', crashing])
     const count = await gateway.stall('json')
     const ended = gateway.stop('SIGUSR2')
     await new Promise(setImmediate)
@@ -112,7 +115,7 @@ test(
     execFileSync('mkfifo', [pipe])
     const reader = spawn('cat', [pipe], { stdio: ['ignore', 'pipe', 'inherit'] })
     const ended = once(reader, 'close')
-    const gateways = await Promise.all([start('json', pipe), start('json', pipe)])
+    const gateways = await Promise.all([start('json', pipe, patient), start('json', pipe, patient)])
     const count = 1500
     const sent = gateways.map(({ sendRequest }, gateway) =>
       sendAll(count, 20, (i) => sendRequest(`${gateway}-${i}-${'x'.repeat(i % 50 === 0 ? 2200 : (i * 37) % 1500)}`)),
@@ -129,7 +132,7 @@ test(
       setImmediate(() => reader.stdout.resume())
     })
     await Promise.all(sent.map(({ all }) => all))
-    await waitFor(() => (lines.length >= 2 * count ? lines : undefined)) // after SIGTERM, the rest has one second
+    await waitFor(() => (lines.length >= 2 * count ? lines : undefined))
     assert.deepEqual(await Promise.all(gateways.map(({ stop }) => stop())), [0, 0])
     await ended
     assert.ok(lines.every((line) => Buffer.byteLength(line) < 4096))
