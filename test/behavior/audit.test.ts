@@ -73,9 +73,9 @@ describe('the audit log in a file', timeout, () => {
     assert.equal(denied['http.response.status_code'], 403)
     assert.equal(denied['source.ip'], '127.0.0.1')
     assert.match(String(denied['http.request.id']), /^[\w-]+$/)
-    const sample = await scrape(gateway.url)
-    assert.equal(sample('elastauth_audit_events_written_total{sink="file"}'), eventsIn(path).length - 1)
-    assert.equal(sample('elastauth_audit_events_dropped_total{sink="file"}'), 0)
+    // Counted when the write has returned, which may be after the file has the events.
+    await untilSample(gateway.url, 'elastauth_audit_events_written_total{sink="file"}', eventsIn(path).length - 1)
+    assert.equal((await scrape(gateway.url))('elastauth_audit_events_dropped_total{sink="file"}'), 0)
     assert.equal(await gateway.stop(), 0)
     const actions = actionsOf(eventsIn(path))
     assert.deepEqual([actions[0], actions.at(-1)], ['audit_started', 'audit_stopped'])
