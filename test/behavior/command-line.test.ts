@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
 import { testKey } from '../support/gateway.ts'
+import { findFreePort } from '../support/port.ts'
 import { runElastauth, runWithoutReader } from './elastauth-command.ts'
 import { createFixture, serviceAccount } from './fixture.ts'
 
@@ -92,8 +93,8 @@ test('suggests the correct spelling of a misspelled flag, and rejects a secret p
 })
 
 test('health exits with 0 while elastauth runs, and with 1 after it has stopped', async () => {
-  const gateway = await start()
-  const listen = new URL(gateway.url).host
+  const listen = `127.0.0.1:${await findFreePort()}` // which no other program gets after the stop
+  const gateway = await start({ flags: { listen } })
   const checkHealth = () => runElastauth(['health', '--listen', listen], env)
   assert.equal((await checkHealth()).code, 0)
   await gateway.stop()

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type LogLine, testKey } from '../support/gateway.ts'
-import { isListening } from '../support/port.ts'
+import { findFreePort, isListening } from '../support/port.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { portOf } from '../support/upstream.ts'
 import { runElastauth } from './elastauth-command.ts'
@@ -23,7 +23,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`after ${signal}, the gateway finishes requests in flight, accepts no new connections, and exits with 0`, {
     timeout: 50_000,
   }, async () => {
-    const gateway = await start({ flags: { shutdown_timeout: '1m' } })
+    const listen = `127.0.0.1:${await findFreePort()}` // which no other program gets while the test looks at it
+    const gateway = await start({ flags: { listen, shutdown_timeout: '1m' } })
     const { socket: idle } = openRaw(gateway.url)
     await once(idle, 'connect')
     const release = elasticsearch.holdWrites()
