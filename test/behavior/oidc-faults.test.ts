@@ -36,6 +36,7 @@ test('1,000 tokens with invented key IDs cause one fetch of the keys', async () 
   const { url } = await startTokens(fixture, idp)
   await bearer(url, await idp.sign())
   const unknownKey = createSigningKey('ES256')
+  const startedAt = performance.now()
   for (let i = 0; i < 20; i++) {
     const tokens = await Promise.all(
       Array.from({ length: 50 }, (_, j) => idp.sign({}, { kid: `${i}-${j}` }, unknownKey)),
@@ -43,7 +44,9 @@ test('1,000 tokens with invented key IDs cause one fetch of the keys', async () 
     const responses = await Promise.all(tokens.map((token) => bearer(url, token)))
     assert.deepEqual(new Set(responses.map(({ status }) => status)), new Set([401]))
   }
-  assert.ok(idp.calls('jwks') <= 2, `${idp.calls('jwks')} calls`)
+  // On a busy machine, the tokens take longer than the 10 s after which the keys may be fetched again.
+  const allowed = 2 + Math.floor((performance.now() - startedAt) / 10_000)
+  assert.ok(idp.calls('jwks') <= allowed, `${idp.calls('jwks')} calls`)
   assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: 'good' }))), '200 alice')
 })
 
