@@ -4,12 +4,13 @@ import { type AddressInfo, createServer } from 'node:net'
 import { afterEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
+import type { LogLine } from '../support/gateway.ts'
 import { eventually } from '../support/wait.ts'
 import { createFixture, sendSubRequest } from './fixture.ts'
 
 const { elasticsearch, elasticsearchUrl, start, logIn } = await createFixture()
 const { faults } = elasticsearch
-const gateway = await start({ flags: { 'elasticsearch.timeout': '1s', 'cache.revalidate': '1s' } })
+const gateway = await start({ flags: { 'elasticsearch.timeout': '3s', 'cache.revalidate': '1s' } })
 let count = 0
 const newUsername = () => `user-${count++}`
 const isUserWrite = ({ method }: { method: string }) => method === 'PUT'
@@ -103,12 +104,14 @@ test('a service account without manage_security causes 502 for a new user, and t
 
 test('an Elasticsearch that rejects password hashes gets plain-text passwords from then on, with one warning', async () => {
   faults.rejectHash = true
-  const { url, log } = await start({ flags: { enable_metrics: 'true' } })
+  const { url, log, logged } = await start({ flags: { enable_metrics: 'true' } })
   const writes = elasticsearch.calls.filter(isUserWrite).length
   const names = Array.from({ length: 5 }, newUsername)
   for (const username of names) await assertCanLogIn(await sendSubRequest(url, username), username)
   assert.equal(elasticsearch.calls.filter(isUserWrite).length - writes, 6, 'one hash was sent')
-  const warnings = log.filter((line) => line['event.action'] === 'password_hash_rejected')
+  const isWarning = (line: LogLine) => line['event.action'] === 'password_hash_rejected'
+  await logged(isWarning)
+  const warnings = log.filter(isWarning)
   assert.deepEqual(
     warnings.map((line) => line['log.level']),
     ['warn'],
@@ -137,7 +140,7 @@ test('a service account without manage_security is reported at startup', async (
 
 for (const [fault, open] of Object.entries({ down: listenAndClose, unresponsive: listenWithoutResponding })) {
   test(`requests succeed if the first of two Elasticsearch hosts is ${fault}`, async () => {
-    const flags = { 'elasticsearch.hosts': `${await open()},${elasticsearchUrl}`, 'elasticsearch.timeout': '1s' }
+    const flags = { 'elasticsearch.hosts': `${await open()},${elasticsearchUrl}`, 'elasticsearch.timeout': '6s' }
     const { url } = await start({ flags })
     for (let i = 0; i < 4; i++) {
       const username = newUsername()
