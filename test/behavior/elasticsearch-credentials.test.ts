@@ -41,6 +41,8 @@ async function createCase() {
     verifications: () =>
       elasticsearch.calls.filter(({ path, username }) => path === '/_security/_authenticate' && username !== 'elastic')
         .length,
+    /** Without elastauth's calls to check itself and to list idle users, which may come at any time. */
+    logins: () => elasticsearch.calls.filter(({ path }) => path === '/_security/_authenticate'),
   }
 }
 
@@ -256,7 +258,7 @@ describe('routes, upgrades and HTTP/2 with a client that has its own credential'
 })
 
 describe('elasticsearch_auth.basic', async () => {
-  const { elasticsearch, startProxy } = await createCase()
+  const { elasticsearch, startProxy, logins } = await createCase()
   const { url, logged, output } = await startProxy({ flags: { 'elasticsearch_auth.basic': 'true' } })
   const editor = passwordOf('editor', 'secret-of-editor')
   const errorOf = async (response: Response) => ((await response.json()) as { error: string }).error
@@ -276,9 +278,9 @@ describe('elasticsearch_auth.basic', async () => {
     const { ELASTAUTH_ELASTICSEARCH_PASSWORD: password } = serviceAccount
     for (const username of ['elastic', 'ELASTIC', 'kibana_system'])
       assert.equal(await errorOf(await send(url, passwordOf(username, password))), 'user_reserved')
-    assert.deepEqual(elasticsearch.calls, [])
+    assert.deepEqual(logins(), [])
     assert.equal(await errorOf(await send(url, passwordOf('alice', 'derived'))), 'user_reserved')
-    assert.equal(elasticsearch.calls.length, 1)
+    assert.equal(logins().length, 1)
   })
 
   test('five wrong passwords get 401, further ones 429 without a call to Elasticsearch, and the log names the network but not the user', async () => {
@@ -290,7 +292,7 @@ describe('elasticsearch_auth.basic', async () => {
     assert.equal(response.status, 429)
     assert.match(response.headers.get('retry-after')!, /^(?:300|2\d\d)$/)
     assert.equal(await errorOf(response), 'too_many_attempts')
-    assert.deepEqual(elasticsearch.calls, [])
+    assert.deepEqual(logins(), [])
     const line = await logged((one) => one['event.action'] === 'guessing_limited')
     assert.equal(line['event.reason'], 'user_network')
     assert.equal(line['client.ip'], '203.0.113.1')
