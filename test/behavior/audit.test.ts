@@ -13,7 +13,7 @@ import { scrape, untilSample } from '../support/metrics.ts'
 import { findFreePort } from '../support/port.ts'
 import { startProxy, startUpstream } from '../support/upstream.ts'
 import { eventually } from '../support/wait.ts'
-import { runElastauth } from './elastauth-command.ts'
+import { runCommand, runElastauth } from './elastauth-command.ts'
 import { createFixture } from './fixture.ts'
 
 const { start } = await createFixture()
@@ -153,6 +153,7 @@ describe('a sink of the audit log that cannot be written', timeout, () => {
 
   test('with audit.required, requests get 503 audit_unavailable while the sink is blocked, probes are served, and all events arrive later', async () => {
     const path = newPipe()
+    const firstReader = runCommand('head', ['-n', '1', path])
     const gateway = await start({
       flags: {
         'audit.path': path,
@@ -161,6 +162,7 @@ describe('a sink of the audit log that cannot be written', timeout, () => {
         'forward_auth.profile': 'generic',
       },
     })
+    const { stdout: firstRecord } = await firstReader
     assert.equal((await authorize(gateway, 'early')).status, 200)
     await eventually(
       () => authorize(gateway, 'early'),
@@ -185,7 +187,7 @@ describe('a sink of the audit log that cannot be written', timeout, () => {
     await untilSample(gateway.url, isUp, 1)
     await gateway.stop()
     const copy = newPath()
-    execFileSync('sh', ['-c', 'cat > "$0"', copy], { input: await reading })
+    execFileSync('sh', ['-c', 'cat > "$0"', copy], { input: firstRecord + (await reading) })
     const users = eventsIn(copy)
       .filter(byAction('user_created'))
       .map((event) => event['user.name'])
