@@ -42,7 +42,7 @@ export type Gateway = Readonly<{
   output: () => string
   /** Resolves to the first accepted line, once it is logged. Rejects when the process exits before. */
   logged: (accepts: (line: LogLine) => boolean) => Promise<LogLine>
-  /** Sends SIGTERM, and resolves to the exit code. */
+  /** Sends SIGTERM, and resolves to the exit code once all output was read. */
   stop: () => Promise<number | null>
 }>
 
@@ -52,8 +52,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const log: LogLine[] = []
   const chunks: string[] = []
   const { notify, waitFor } = createSignal()
-  const exited = once(child, 'exit').then(([code]) => code as number | null)
-  void exited.then(notify)
+  let hasEnded = false
+  // Not `exit`, which may come before the last output was read.
+  const ended = once(child, 'close').then(([code]) => code as number | null)
+  void ended.then(() => {
+    hasEnded = true
+    notify()
+  })
   child.stderr!.on('data', (chunk) => chunks.push(String(chunk)))
   createInterface({ input: child.stdout! }).on('line', (text) => {
     chunks.push(`${text}\n`)
@@ -68,7 +73,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       while (next < log.length) if (accepts(log[next++]!)) return log[next - 1]
       return undefined
     }
-    const line = await waitFor(findNext, () => hasExited(child))
+    const line = await waitFor(findNext, () => hasEnded)
     if (line !== undefined) return line
     throw new Error(`elastauth exited with ${child.exitCode} before it logged the expected line:\n${output()}`)
   }
@@ -85,7 +90,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     logged,
     async stop() {
       child.kill('SIGTERM')
-      return exited
+      return ended
     },
   })
 }
