@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -106,7 +106,10 @@ describe('the built program', () => {
 
   test('the built program reads a file of users that has changed in a thread, which does not run the program again', async () => {
     const file = join(directory, 'users.json')
-    const write = (all: object) => writeFileSync(file, JSON.stringify({ users: all }), { mode: 0o600 })
+    const write = (all: object) => {
+      writeFileSync(`${file}.new`, JSON.stringify({ users: all }), { mode: 0o600 })
+      renameSync(`${file}.new`, file) // so that it is never read while it is empty
+    }
     const { alice, bob } = users
     write({ alice })
     const gateway = await fixture.start({ main, flags: { ...usersFlags, 'users.path': file } })
