@@ -11,10 +11,11 @@ import { createElasticsearchClient, type ElasticsearchOptions } from '../../../s
 import { createPasswordHashing } from '../../../src/es/password-hashing.ts'
 import { createPing, createPrivilegeCheck } from '../../../src/es/service-account.ts'
 import { createDryRunUsers, createUsers } from '../../../src/es/users.ts'
+import { createDeadlines, type Deadlines } from '../../support/deadlines.ts'
 import { createCertificateAuthority } from '../../support/elasticsearch/certificates.ts'
 import { createFakeElasticsearch, type FakeElasticsearch } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
 
-const serviceAccount = { username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeoutMs: 2000 }
+const serviceAccount = { username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeoutMs: 60_000 }
 const bob = {
   password: "bob's password",
   roles: ['viewer'],
@@ -277,11 +278,20 @@ describe('several Elasticsearch hosts', () => {
     assert.ok(elasticsearch.users.has('bob'))
   })
 
-  test('every call to Elasticsearch succeeds if one of two hosts does not respond', async () => {
+  /** Makes a node hang. Each of its calls times out when it has arrived. */
+  function hang({ faults }: FakeElasticsearch, deadlines: Deadlines): void {
+    faults.response = 'hang'
+    faults.concerns = () => {
+      deadlines.pass()
+      return true
+    }
+  }
+
+  test('every call to Elasticsearch succeeds if one of two hosts does not respond', async (t) => {
     const hanging = createFakeElasticsearch()
     toClose.push(hanging.close)
-    hanging.faults.response = 'hang'
-    const users = connect({ hosts: [await hanging.listen(), url], timeoutMs: 500 })
+    hang(hanging, createDeadlines(t))
+    const users = connect({ hosts: [await hanging.listen(), url] })
     for (let i = 0; i < 4; i++) assert.equal(await users.get('bob'), undefined)
   })
 
@@ -325,9 +335,9 @@ describe('several Elasticsearch hosts', () => {
     assert.equal(elasticsearch.calls.length, 2)
   })
 
-  test('a call to a single host that does not respond is elasticsearch_unavailable after the timeout', async () => {
-    elasticsearch.faults.response = 'hang'
-    const get = connect({ hosts: [url], timeoutMs: 500 }).get('bob')
+  test('a call to a single host that does not respond is elasticsearch_unavailable after the timeout', async (t) => {
+    hang(elasticsearch, createDeadlines(t))
+    const get = connect({ hosts: [url] }).get('bob')
     await assert.rejects(get, { code: 'elasticsearch_unavailable', detail: /TimeoutError/ })
     assert.equal(elasticsearch.calls.length, 1, 'the single host is not retried after a timeout')
   })
