@@ -30,7 +30,12 @@ after(() => {
 const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
 function createLogIn(account: { username: string; password: string } | { apiKey: string }) {
-  const client = createElasticsearchClient({ hosts: [origin], insecureSkipVerify: false, timeoutMs: 5000, ...account })
+  const client = createElasticsearchClient({
+    hosts: [origin],
+    insecureSkipVerify: false,
+    timeoutMs: 60_000,
+    ...account,
+  })
   after(() => client.close())
   received = []
   return createClientLogIn(() => client, createCall({ monotonicNow: () => 0 }))

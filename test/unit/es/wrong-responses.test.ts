@@ -39,7 +39,7 @@ before(async () => {
   await once(server, 'listening')
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   client = createElasticsearchClient({
-    ...{ hosts: [origin], username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeoutMs: 5000 },
+    ...{ hosts: [origin], username: 'elastic', password: 'changeme', insecureSkipVerify: false, timeoutMs: 60_000 },
   })
 })
 after(async () => {
