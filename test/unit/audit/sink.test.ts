@@ -77,7 +77,7 @@ function read(lines: readonly string[]): { numbers: number[]; dropped: number } 
 test('events are written in order, between a first and a last record', async () => {
   const { sink, lines, send, told } = createFixture()
   send(10)
-  await sink.close(1000)
+  await sink.close(60_000)
   assert.deepEqual(read(lines), { numbers: Array.from({ length: 10 }, (_, i) => i), dropped: 0 })
   const actions = lines.map((line) => JSON.parse(line)['event.action'])
   assert.deepEqual([actions[0], actions.at(-1)], ['audit_started', 'audit_stopped'])
@@ -92,7 +92,7 @@ test('a sink pauses after a write only if it has too few events for a full write
   await setImmediate()
   const waiting = 10_000 - sink.written()
   assert.ok(waiting > 0 && waiting < 1000, `${waiting} events are left`)
-  await sink.close(1000)
+  await sink.close(60_000)
   assert.equal(read(lines).numbers.length, 10_000)
 })
 
@@ -106,7 +106,7 @@ test('100,000 events while the sink works, fails, blocks and works again are wri
     }
     if (mode === 'works') await written(sent())
   }
-  await sink.close(10_000)
+  await sink.close(60_000)
   const { numbers, dropped } = read(lines)
   assert.equal(sent(), 100_000)
   assert.ok(dropped > 10_000, `${dropped}`)
@@ -145,7 +145,7 @@ test('rejected events are counted as dropped and reported', async () => {
   assert.deepEqual([sink.written(), sink.dropped()], [2, 1])
   assert.deepEqual(told, ['lost 1: wrong type'])
   set('works')
-  await sink.close(1000)
+  await sink.close(60_000)
 })
 
 test('a sink has a fault while its buffer is more than half full, or nothing was written for 5 seconds', async () => {
@@ -164,7 +164,7 @@ test('a sink has a fault while its buffer is more than half full, or nothing was
   assert.equal(sink.findFault(), undefined)
   advance(60_000)
   assert.equal(sink.findFault(), undefined, 'nothing waits')
-  await sink.close(1000)
+  await sink.close(60_000)
 })
 
 test('a fault of the sink is reported once, with its reason, and so is its end', async () => {
@@ -179,5 +179,5 @@ test('a fault of the sink is reported once, with its reason, and so is its end',
   set('works')
   await written(sent())
   assert.deepEqual(told, ['down: disk full', 'up: 0 dropped'])
-  await sink.close(1000)
+  await sink.close(60_000)
 })
