@@ -64,9 +64,9 @@ export class BoundedConnection extends UndiciConnection {
 
   async #attempt(params: Request[0], options: Request[1], budget: CallBudget): Promise<Response> {
     // A host that hangs uses at most half of the remaining time, so that another host can still be tried.
-    const limitMs = budget.retries > 0 ? budget.leftMs / 2 : budget.leftMs
+    const limitMs = Math.max(1, Math.ceil(budget.retries > 0 ? budget.leftMs / 2 : budget.leftMs))
     budget.retries--
-    const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(limitMs)))
+    const deadline = AbortSignal.timeout(limitMs)
     const startedAt = performance.now()
     try {
       const response: Response = await super.request(params, { ...options, ...noLimits, signal: deadline })
@@ -74,7 +74,7 @@ export class BoundedConnection extends UndiciConnection {
       if (reason !== undefined) throw new errors.ConnectionError(reason)
       return response
     } catch (error) {
-      if (deadline.aborted) throw new errors.TimeoutError(`no complete response within ${Math.round(limitMs)} ms`)
+      if (deadline.aborted) throw new errors.TimeoutError(`no complete response within ${limitMs} ms`)
       throw withSchemeHint(error, this.url)
     } finally {
       budget.leftMs -= performance.now() - startedAt

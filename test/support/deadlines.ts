@@ -3,8 +3,8 @@ import type { TestContext } from 'node:test'
 export type Deadlines = Readonly<{
   /** The time limits of all deadlines so far, in milliseconds and in order. */
   limits: readonly number[]
-  /** Lets the time pass until all deadlines so far have passed. */
-  pass: () => void
+  /** Lets the time pass until all deadlines so far have passed, or until the process notices it that much later. */
+  pass: (lateMs?: number) => void
 }>
 
 /**
@@ -24,9 +24,9 @@ export function createDeadlines({ mock }: TestContext): Deadlines {
   })
   return Object.freeze({
     limits,
-    pass() {
+    pass(lateMs = 0) {
       for (const { at, abort } of pending.splice(0)) {
-        now = Math.max(now, at)
+        now = Math.max(now, at + lateMs)
         abort()
       }
     },

@@ -144,6 +144,18 @@ describe('elasticsearch.timeout', () => {
     assert.deepEqual(requests.toSorted(), [first.url, second.url].toSorted())
   })
 
+  test('a second host is tried with a time limit of 1 ms if a busy elastauth has noticed the timeout of the first one too late', async (t) => {
+    const deadlines = createDeadlines(t)
+    const hosts = [await serve(sendSlowly), await serve(sendSlowly)]
+    for (const { server } of hosts) server.on('request', () => deadlines.pass(40_000))
+    const users = connect(
+      hosts.map(({ url }) => url),
+      60_000,
+    )
+    await assert.rejects(users.get('bob'), unavailable(/TimeoutError: no complete response within 1 ms/))
+    assert.deepEqual(deadlines.limits, [30_000, 1])
+  })
+
   test('elasticsearch.timeout leaves time for the second host if the first one is slow', async (t) => {
     const deadlines = createDeadlines(t)
     const slow = await serve((request, response) => {
