@@ -19,7 +19,7 @@ async function serve(listener: RequestListener) {
 }
 
 function create(options: Partial<ProviderFetchOptions> = {}) {
-  const providerFetch = createProviderFetch({ customHeaders: {}, timeoutMs: 10_000, allowHttp: false, ...options })
+  const providerFetch = createProviderFetch({ customHeaders: {}, timeoutMs: 60_000, allowHttp: false, ...options })
   after(() => providerFetch.close())
   return (url: string, request: { method?: string; headers?: Record<string, string>; body?: URLSearchParams } = {}) =>
     providerFetch.fetch(url, { method: 'GET', headers: {}, redirect: 'manual', body: undefined, ...request })
@@ -168,7 +168,7 @@ test('the 257th concurrent call to the provider is rejected at once, and the oth
     await released
     response.end('ok')
   })
-  const fetch = create({ timeoutMs: 10_000 })
+  const fetch = create()
   const pending = Array.from({ length: 256 }, () => fetch(url))
   await assert.rejects(fetch(url), unavailable(/wait for the provider already/))
   release()
@@ -208,7 +208,12 @@ describe('https', async () => {
 
   test('a renewal applies another CA to new calls to the provider, and only when it is committed', async () => {
     const other = createCertificateAuthority()
-    const providerFetch = createProviderFetch({ customHeaders: {}, timeoutMs: 2000, allowHttp: false, ca: other.cert })
+    const providerFetch = createProviderFetch({
+      customHeaders: {},
+      timeoutMs: 60_000,
+      allowHttp: false,
+      ca: other.cert,
+    })
     after(() => providerFetch.close())
     const options = { method: 'GET', headers: {}, redirect: 'manual', body: undefined } as const
     await assert.rejects(providerFetch.fetch(url, options), unavailable(/cannot be reached/))
