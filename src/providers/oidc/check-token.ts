@@ -2,6 +2,7 @@ import { type Claims, findClaim } from './claims.ts'
 import type { CombineClaims } from './combine-claims.ts'
 import type { Introspect } from './introspection.ts'
 import { invalidToken } from './invalid-token.ts'
+import { type IsOwnNonce, rejectOwnIdToken } from './own-id-token.ts'
 import type { FetchUserinfo } from './userinfo.ts'
 import type { VerifiedToken } from './verify-token.ts'
 
@@ -16,6 +17,8 @@ export type CheckTokenOptions = Readonly<{
   fetchUserinfo: FetchUserinfo
   introspect: Introspect
   combineClaims: CombineClaims
+  /** Undefined if there are no logins at elastauth. */
+  isOwnNonce?: IsOwnNonce | undefined
   /** Whether the provider has a userinfo endpoint, which can supply claims that introspection omits. */
   hasUserinfoEndpoint: () => Promise<boolean>
   /** Paths of the required claims. If introspection omits one, the userinfo endpoint is called too. */
@@ -43,6 +46,16 @@ export type CheckedToken = VerifiedToken & Readonly<{ recheckAtMs?: number }>
  * functions in `options`.
  */
 export function createCheckToken(options: CheckTokenOptions): CheckToken {
+  const { isOwnNonce } = options
+  const checkToken = createValidation(options)
+  if (isOwnNonce === undefined) return checkToken
+  return async function checkForeignToken(token, fromUserinfo) {
+    rejectOwnIdToken(token, isOwnNonce)
+    return checkToken(token, fromUserinfo)
+  }
+}
+
+function createValidation(options: CheckTokenOptions): CheckToken {
   switch (options.validation) {
     case 'jwks':
       return (token) => options.verifyToken(token)

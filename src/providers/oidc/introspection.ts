@@ -3,13 +3,14 @@ import { GatewayError } from '../../http/errors.ts'
 import type { Claims } from './claims.ts'
 import { invalidToken, ownIdToken } from './invalid-token.ts'
 import type { Issuer } from './issuer.ts'
+import type { IsOwnNonce } from './own-id-token.ts'
 import { asProviderError, statusOf } from './provider-error.ts'
 
 export type IntrospectionOptions = Pick<Issuer, 'configuration' | 'metadata'> &
   Readonly<{
     audiences: readonly string[]
-    /** Recognizes the ID tokens of logins at elastauth; undefined if there are none. */
-    isOwnNonce?: ((nonce: unknown) => boolean) | undefined
+    /** Undefined if there are no logins at elastauth. */
+    isOwnNonce?: IsOwnNonce | undefined
     now: () => number
   }>
 

@@ -1,21 +1,15 @@
 import { decodeJwt } from 'jose'
-import type { CheckToken } from './check-token.ts'
 import { ownIdToken } from './invalid-token.ts'
 
+/** Whether a nonce is one of elastauth's own: ID tokens with it are in the URLs of logouts, so they must not authenticate. */
+export type IsOwnNonce = (nonce: unknown) => boolean
+
 /**
- * Rejects the ID tokens of logins at elastauth before `checkToken` asks the provider, whose response need not contain the nonce
- * (RFC 7662, section 2.2). The signature does not matter: the provider rejects a token whose nonce was changed.
- * @param isOwnNonce undefined if there are no logins
+ * Throws for an ID token of a login at elastauth. The nonce is read from the token, because the provider's response need not
+ * contain it (RFC 7662, section 2.2). The signature does not matter: a token whose nonce was changed is not valid.
  */
-export function rejectOwnIdTokens(
-  checkToken: CheckToken,
-  isOwnNonce: ((nonce: unknown) => boolean) | undefined,
-): CheckToken {
-  if (isOwnNonce === undefined) return checkToken
-  return async function checkForeignToken(token, fromUserinfo) {
-    if (isOwnNonce(nonceOf(token))) throw ownIdToken()
-    return checkToken(token, fromUserinfo)
-  }
+export function rejectOwnIdToken(token: string, isOwnNonce: IsOwnNonce): void {
+  if (isOwnNonce(nonceOf(token))) throw ownIdToken()
 }
 
 /** Undefined for a token that is no JSON Web Token. */

@@ -12,7 +12,7 @@ import { tokenCookies } from './index.ts'
 import { createIntrospect } from './introspection.ts'
 import { createIssuer, type Endpoint, type Issuer, type IssuerOptions } from './issuer.ts'
 import { createKeySet } from './key-set.ts'
-import { rejectOwnIdTokens } from './own-id-token.ts'
+import type { IsOwnNonce } from './own-id-token.ts'
 import { queueFullError } from './provider-error.ts'
 import {
   createProviderFetch,
@@ -24,13 +24,14 @@ import { operationOf, type ProviderOperation } from './provider-operation.ts'
 import { createTokenCache, type IdentifyToken } from './token-cache.ts'
 import { createFetchUserinfo } from './userinfo.ts'
 import { createVerifyLogoutToken, type VerifyLogoutToken } from './verify-logout-token.ts'
-import { createVerifyToken, type VerifyTokenOptions } from './verify-token.ts'
+import { createVerifyToken } from './verify-token.ts'
 
 export type OidcTokensOptions = Omit<ProviderFetchOptions, 'report'> &
   Pick<IssuerOptions, 'issuer' | 'clientId' | 'client' | 'endpoints' | 'now' | 'monotonicNow' | 'reportProblem'> &
   Omit<ToIdentityOptions, 'provider'> &
-  Pick<VerifyTokenOptions, 'isOwnNonce'> &
   Readonly<{
+    /** Undefined if there are no logins at elastauth. */
+    isOwnNonce?: IsOwnNonce | undefined
     /** Whether users sign in through elastauth, for which more of the provider's endpoints are required. */
     isLoginEnabled: boolean
     validation: TokenValidation
@@ -120,13 +121,14 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
     fetchUserinfo: (token, subject) => limitConcurrency(() => fetchUserinfo(token, subject)),
     introspect: (token) => limitConcurrency(() => introspect(token)),
     combineClaims,
+    isOwnNonce: options.isOwnNonce,
     hasUserinfoEndpoint: async () => (await issuer.metadata()).userinfo_endpoint !== undefined,
     requiredClaims: [options.claimMappings.username, options.claimMappings.groups],
     ttlMs: options.validationTtlMs,
     monotonicNow,
   })
   const identifyToken = createTokenCache({
-    checkToken: rejectOwnIdTokens(checkToken, options.isOwnNonce),
+    checkToken,
     toIdentity,
     now,
     monotonicNow,

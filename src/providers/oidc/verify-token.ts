@@ -1,7 +1,7 @@
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, type ProtectedHeaderParameters } from 'jose'
 import { GatewayError } from '../../http/errors.ts'
 import type { Claims } from './claims.ts'
-import { clockAdvice, describeTime, invalidToken, ownIdToken } from './invalid-token.ts'
+import { clockAdvice, describeTime, invalidToken } from './invalid-token.ts'
 
 export type VerifyTokenOptions = Readonly<{
   issuer: () => Promise<string>
@@ -9,8 +9,6 @@ export type VerifyTokenOptions = Readonly<{
   audiences: readonly string[]
   algorithms: readonly string[]
   getKey: JWTVerifyGetKey
-  /** Whether elastauth created this nonce for a login; undefined if login is not enabled. */
-  isOwnNonce?: ((nonce: unknown) => boolean) | undefined
   now: () => number
 }>
 
@@ -34,12 +32,11 @@ const acceptedTypes = new Set(['jwt', 'application/jwt', 'at+jwt', 'application/
  * GatewayError token_invalid, token_expired or provider_unavailable.
  */
 export function createVerifyToken(options: VerifyTokenOptions) {
-  const { issuer, audiences, algorithms, getKey, isOwnNonce = () => false, now } = options
+  const { issuer, audiences, algorithms, getKey, now } = options
 
   return async function verifyToken(token: string): Promise<VerifiedToken> {
     const { payload, protectedHeader } = await verify(token)
     checkType(payload, protectedHeader)
-    if (isOwnNonce(payload.nonce)) throw ownIdToken()
     const expiresAtMs = payload.exp! * 1000
     // Checked again without clock tolerance, because jose also extends the token's expiry by the tolerance.
     if (expiresAtMs <= now()) throw expired(payload.exp, now())
