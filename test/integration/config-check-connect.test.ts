@@ -8,14 +8,11 @@ import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elas
 import { testKey } from '../support/gateway.ts'
 import { respondHtml } from '../support/oidc/faults.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { usersEnv, usersFlags } from '../support/sign-in-form.ts'
 
 const skip = skipWithoutRedis()
-const redisFlags = {
-  'cache.type': 'redis',
-  'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
-}
 
 async function checkConfig(flags: Readonly<Record<string, string>>, env: Readonly<Record<string, string>>) {
   const args = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, value])

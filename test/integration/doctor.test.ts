@@ -8,6 +8,7 @@ import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, startGateway } from '../support/gateway.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
 import { findFreePort } from '../support/port.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { writePem } from '../support/tls-files.ts'
 import { doctorTitles } from '../support/troubleshooting.ts'
@@ -168,9 +169,8 @@ describe('elastauth doctor with Redis', { skip: skipWithoutRedis() }, async () =
   after(() => idp.stop())
   const flags = {
     'elasticsearch.dry_run': 'true',
-    'cache.type': 'redis',
+    ...redisFlags,
     'cache.redis_host': redis.address,
-    'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
     auth_provider: 'oidc',
     'oidc.issuer': idp.issuer,
     'oidc.client_id': idp.clientId,

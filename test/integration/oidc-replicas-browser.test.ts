@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core'
 import { type BrowserKit, signInAs, skipWithoutChromium, startBrowser } from '../support/browser.ts'
 import { createGate } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -14,11 +15,7 @@ describe('a session on three replicas, in Chromium', { skip }, async () => {
   const redis = await startRedis()
   after(() => redis.stop())
   const { idp, startProxy } = await createOidcTestBed({ lifetimes: { accessToken: 3 } })
-  const flags = {
-    'cache.type': 'redis',
-    'cache.redis_host': redis.address,
-    'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
-  }
+  const flags = { ...redisFlags, 'cache.redis_host': redis.address }
   const urls = await Promise.all([1, 2, 3].map(async () => (await startProxy(flags)).url))
   let kit: BrowserKit
   let pages: Page[]

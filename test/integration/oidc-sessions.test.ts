@@ -3,14 +3,11 @@ import { after, describe, test } from 'node:test'
 import { createGate } from '../support/oidc/faults.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { eventually } from '../support/wait.ts'
 
 const skip = skipWithoutRedis()
-const redisFlags = {
-  'cache.type': 'redis',
-  'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
-}
 
 describe('the sessions of three replicas with a real Redis', { skip }, async () => {
   if (skip) return

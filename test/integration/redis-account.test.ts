@@ -3,6 +3,7 @@ import { after, describe, test } from 'node:test'
 import { keyOf } from '../../src/sessions/session-id.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { passwords, signInWithForm, usersEnv } from '../support/sign-in-form.ts'
 import { eventually } from '../support/wait.ts'
@@ -20,9 +21,8 @@ describe('sessions that three replicas list and end, with a real Redis', { skip:
   const { startProxy } = await createOidcTestBed()
   const flags = {
     auth_providers: 'oidc,users',
-    'cache.type': 'redis',
+    ...redisFlags,
     'cache.redis_host': redis.address,
-    'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
     admin_roles: 'superuser',
   }
   const start = () => startProxy(flags, usersEnv)

@@ -7,6 +7,7 @@ import { measureSlowness } from '../support/elasticsearch/slowness.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, type Gateway, logIn, shortLivedKey, startGateway } from '../support/gateway.ts'
 import { startHashRejectingProxy } from '../support/hash-rejecting-proxy.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 
 const elasticsearch = await useElasticsearch()
@@ -184,9 +185,8 @@ async function createReplica({ redis, url, aheadMs, hashing }: ReplicaOptions) {
       flags: {
         'elasticsearch.hosts': url,
         'elasticsearch.password_hashing': hashing,
-        'cache.type': 'redis',
+        ...redisFlags,
         'cache.redis_host': redis,
-        'cache.redis_timeout': '2s', // while a call takes longer, two replicas may write the same user
         'cache.expiration': `${expirationMs}ms`,
         'cache.rotation_pause': `${rotationPauseMs}ms`,
         'cache.revalidate': '1s',

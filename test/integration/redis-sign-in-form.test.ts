@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import type { Gateway } from '../support/gateway.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { createFormTestBed, openForm, passwords, signInWithForm, submitForm, users } from '../support/sign-in-form.ts'
 import { eventually } from '../support/wait.ts'
@@ -21,9 +22,8 @@ describe('the sign-in form at three replicas with a real Redis', { skip: skipWit
   after(() => redis.stop())
   const { startProxy } = await createFormTestBed()
   const flags = {
-    'cache.type': 'redis',
+    ...redisFlags,
     'cache.redis_host': redis.address,
-    'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
     'users.path': file,
   }
   const start = () => startProxy({ flags, env: { ELASTAUTH_USERS_INLINE: '{}' } })

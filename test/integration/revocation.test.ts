@@ -6,6 +6,7 @@ import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { type Gateway, testKey } from '../support/gateway.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { startRawUpstream } from '../support/upstream.ts'
 import { eventually } from '../support/wait.ts'
@@ -29,7 +30,7 @@ for (const hasRedis of [true, false]) {
       'elasticsearch.hosts': node.url,
       'elasticsearch.username': node.username,
       'cache.revalidate': '1s',
-      ...(redis && { 'cache.type': 'redis', 'cache.redis_host': redis.address, 'cache.redis_timeout': '2s' }),
+      ...(redis && { ...redisFlags, 'cache.redis_host': redis.address }),
     }
     const env = {
       ELASTAUTH_ELASTICSEARCH_PASSWORD: node.password,

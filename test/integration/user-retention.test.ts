@@ -17,6 +17,7 @@ import { runElastauth } from '../behavior/elastauth-command.ts'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { authorize, logIn, startGatewayFor, testKey } from '../support/gateway.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -141,13 +142,9 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
     const { node } = elasticsearch
     const redis = await startRedis()
     context.after(() => redis.stop())
-    const redisFlags = {
-      'cache.type': 'redis',
-      'cache.redis_host': redis.address,
-      'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
-    }
+    const ownRedis = { ...redisFlags, 'cache.redis_host': redis.address }
     // Without messages, a replica would return what it has cached for an hour.
-    const flags = { ...redisFlags, 'cache.revalidate': '1h' }
+    const flags = { ...ownRedis, 'cache.revalidate': '1h' }
     const start = () => startGatewayFor(node, { flags, env: { ELASTAUTH_SECRET_KEY: testKey } })
     const replicas = [await start(), await start()]
     context.after(() => Promise.all(replicas.map((replica) => replica.stop())))
@@ -180,7 +177,7 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
     const enabled = await read(away)
     assert.deepEqual([enabled.enabled, enabled.metadata.elastauth.disabled_idle], [true, undefined])
 
-    const commandFlags = { ...redisFlags, 'elasticsearch.hosts': node.url, default_roles: 'viewer' }
+    const commandFlags = { ...ownRedis, 'elasticsearch.hosts': node.url, default_roles: 'viewer' }
     const { code, stdout, stderr } = await runElastauth(
       [
         ...['users', 'revoke', revoked, '--disable'],

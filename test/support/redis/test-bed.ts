@@ -1,6 +1,7 @@
 import { createFixture } from '../../behavior/fixture.ts'
 import type { FakeElasticsearch } from '../fake-elasticsearch/fake-elasticsearch.ts'
 import type { Gateway } from '../gateway.ts'
+import { redisFlags } from './flags.ts'
 
 type Values = Readonly<Record<string, string>>
 
@@ -17,14 +18,10 @@ export type RedisTestBed = Readonly<{
 export async function createRedisTestBed(): Promise<RedisTestBed> {
   const cleanups: (() => unknown)[] = []
   const { elasticsearch: fakeElasticsearch, start } = await createFixture({}, (cleanup) => cleanups.unshift(cleanup))
-  const redisFlags = {
-    'cache.type': 'redis',
-    'cache.redis_timeout': '2s', // on a busy machine, a call may take longer than the default of 250 ms
-    enable_metrics: 'true',
-  }
+  const usual = { ...redisFlags, enable_metrics: 'true' }
   return Object.freeze({
     fakeElasticsearch,
-    start: (flags: Values, env: Values = {}) => start({ flags: { ...redisFlags, ...flags }, env }),
+    start: (flags: Values, env: Values = {}) => start({ flags: { ...usual, ...flags }, env }),
     callsFor: (username: string) =>
       fakeElasticsearch.calls.filter(
         (call) => call.path === `/_security/user/${username}` || call.username === username,
