@@ -253,7 +253,7 @@ const table = {
   connections_limited: {
     ...{ level: 'warn', category: ['network'], type: ['connection', 'denied'], outcome: 'failure' },
     meaning:
-      'further connections of a client that holds half of `max_connections` are closed, or those of all clients, because all are in use',
+      'further connections are closed: those of a client that holds half of `max_connections`, or of every client, because all are in use',
   },
   started: {
     ...{ level: 'info', category: ['process'], type: ['start'], outcome: 'success' },

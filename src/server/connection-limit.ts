@@ -8,10 +8,7 @@ export type ConnectionLimits = Readonly<{
   maxWeight: number
   /** By default, one client may hold all connections. */
   clients?: ClientLimits
-  /**
-   * Called when a connection is closed because there is no room for it; then only after at most half of the room has been
-   * in use.
-   */
+  /** Called when a connection is closed because there is no room for it; not again until at most half of the room is in use. */
   onFull?: () => void
 }>
 
