@@ -8,7 +8,7 @@ export type ConnectionLimits = Readonly<{
   maxWeight: number
   /** By default, one client may hold all connections. */
   clients?: ClientLimits
-  /** Called when a connection is closed because there is no room for it; not again until at most half of the room is in use. */
+  /** Called when the server is full and closes a connection. It is called again only after half of the capacity was free. */
   onFull?: () => void
 }>
 

@@ -61,7 +61,7 @@ test('serve and config check list every configuration fault with its location an
 
 test('the exit code of a command says what it found even if the reader of its output ends early', async () => {
   for (const args of [['config', 'check'], ['--help']]) {
-    const { code, stderr } = await runWithoutReader(args, env, 'once')
+    const { code, stderr } = await runWithoutReader(args, env, 'start')
     assert.equal(code, 0, String(args))
     assert.doesNotMatch(stderr, /EPIPE/)
   }

@@ -21,11 +21,11 @@ export function runElastauth(
 export async function runWithoutReader(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-  endsAt: 'once' | 'first output',
+  endsAt: 'start' | 'first output',
 ) {
   const child = spawn(process.execPath, [main, ...args], { env: { PATH: process.env.PATH, ...compileCache, ...env } })
   const end = () => child.stdout.destroy()
-  if (endsAt === 'once') end()
+  if (endsAt === 'start') end()
   else child.stdout.once('data', end)
   const [[code, signal], stderr] = await Promise.all([once(child, 'close'), text(child.stderr)])
   return { code, signal, stderr }

@@ -54,7 +54,7 @@ describe('explain without --connect', () => {
       ['Remote-Groups: others', 1],
     ] as const) {
       const args = ['explain', '--header', 'Remote-User: alice', '--header', header]
-      assert.deepEqual(await runWithoutReader(args, env, 'once'), { code, signal: null, stderr: '' })
+      assert.deepEqual(await runWithoutReader(args, env, 'start'), { code, signal: null, stderr: '' })
     }
   })
 

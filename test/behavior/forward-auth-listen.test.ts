@@ -28,7 +28,7 @@ async function startSeparated(flags: Record<string, string> = {}) {
   return { gateway, pages: gateway.url, subRequests: await subRequestUrlOf(gateway) }
 }
 
-/** What listen responds with: a redirect from the start page to the list of pages, and 404 for everything that is no page. */
+/** What listen responds with: a redirect from the start page to the list of pages, and 404 for everything else. */
 function pageStatus(target: string): 303 | 404 {
   return percentDecode(pathOf(target)) === '/elastauth/' ? 303 : 404
 }

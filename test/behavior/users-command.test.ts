@@ -202,7 +202,7 @@ test('users revoke exits with 1 if a check does not hold, even if the reader of 
   const { url } = await start()
   await sendSubRequest(url, 'kate')
   elasticsearch.keys.set('ApiKey kate', { username: 'kate', id: 'kate', name: 'kate' })
-  const { code, signal } = await runWithoutReader(['users', 'revoke', 'kate'], env, 'once')
+  const { code, signal } = await runWithoutReader(['users', 'revoke', 'kate'], env, 'start')
   assert.deepEqual([code, signal], [1, null])
   elasticsearch.keys.delete('ApiKey kate')
 })
@@ -320,7 +320,7 @@ test('users prune disables all users who are due, even if its reader has ended',
     })
   }
   const args = ['users', 'prune', '--user_retention.disable_after', '1h']
-  const { code, signal } = await runWithoutReader(args, env, 'once')
+  const { code, signal } = await runWithoutReader(args, env, 'start')
   assert.deepEqual([code, signal], [0, null])
   assert.deepEqual(
     names.map((name) => elasticsearch.users.get(name)!.enabled),

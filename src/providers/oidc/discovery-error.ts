@@ -21,7 +21,7 @@ function mismatchOf(thrown: unknown, issuer: string): string | undefined {
   return `the issuer does not match: the provider calls itself ${found}, oidc.issuer is ${JSON.stringify(issuer)}; if this is the right provider, write issuer: ${found} below oidc`
 }
 
-/** For a response that is no document. openid-client adds it to its error as the cause. */
+/** For a response that is not a document. openid-client adds it to its error as the cause. */
 function unusableResponseOf(thrown: unknown, issuer: string): string | undefined {
   const { cause } = thrown as { cause?: unknown }
   if (!(cause instanceof Response)) return undefined

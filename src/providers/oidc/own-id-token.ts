@@ -12,7 +12,7 @@ export function rejectOwnIdToken(token: string, isOwnNonce: IsOwnNonce): void {
   if (isOwnNonce(nonceOf(token))) throw ownIdToken()
 }
 
-/** Undefined for a token that is no JSON Web Token. */
+/** @returns undefined if the token is not a JSON Web Token */
 function nonceOf(token: string): unknown {
   try {
     return decodeJwt(token).nonce

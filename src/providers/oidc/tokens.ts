@@ -127,12 +127,7 @@ export function createOidcTokens(options: OidcTokensOptions): OidcTokens {
     ttlMs: options.validationTtlMs,
     monotonicNow,
   })
-  const identifyToken = createTokenCache({
-    checkToken,
-    toIdentity,
-    now,
-    monotonicNow,
-  })
+  const identifyToken = createTokenCache({ checkToken, toIdentity, now, monotonicNow })
   const findBearerToken = createFindToken(options.tokenHeader, options.leavesServiceTokens)
 
   return Object.freeze({

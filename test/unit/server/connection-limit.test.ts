@@ -87,7 +87,7 @@ test('setWeight allows a connection at most the given share of the room, and can
   assert.equal(server!.maxConnections, 2 + 10)
 })
 
-test('connections that are closed because there is no room are reported once, and again after half of the room was free', () => {
+test('a full server reports the first connection that it closes, and reports again only after half of its capacity was free', () => {
   const servers = createServers(2)
   let reports = 0
   const { setWeight } = limitConnections(servers, { maxConnections: 4, maxWeight: 100, onFull: () => void reports++ })

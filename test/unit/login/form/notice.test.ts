@@ -22,7 +22,7 @@ test('a notice with a long username has a short cookie', () => {
   assert.equal(notices.read(cookieIn(setCookie))!.username, 'x'.repeat(255))
 })
 
-test('a cookie that another key has sealed, or that is no notice, is ignored', () => {
+test('a cookie that another key has sealed, or that is not a notice, is ignored', () => {
   const other = createNotices(createSeal(['5eee'.padEnd(64, '0')], 'notice'))
   const state = createSeal([secret], 'login').close('', '{"reason":"rejected","username":"x"}')
   for (const cookies of [
