@@ -4,6 +4,7 @@ import type { SealedRecord } from './chain.ts'
 import type { Target } from './sink.ts'
 
 const openFile = promisify(open)
+const closeDescriptor = promisify(close)
 const readFile = promisify(read)
 const writeFile = promisify(write)
 const statFile = promisify(fstat)
@@ -110,6 +111,7 @@ async function endsWithoutNewline(path: string): Promise<boolean> {
     const { buffer } = await readFile(file, Buffer.alloc(1), 0, 1, stats.size - 1)
     return buffer[0] !== newline
   } finally {
-    close(file, () => {})
+    // Until it is closed, a pipe without a reader seems to have one.
+    await closeDescriptor(file)
   }
 }
