@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { after, describe, test } from 'node:test'
 import { findFreePort } from '../support/port.ts'
@@ -142,9 +141,11 @@ describe('several upstreams', () => {
 
   test('forwards to the upstream with the fewest requests in flight', async () => {
     const finishSlow: (() => void)[] = []
+    const { promise: slowRequested, resolve } = Promise.withResolvers<void>()
     const slow = await startUpstream(({ url }, response) => {
-      if (url === '/balanced') finishSlow.push(() => response.end('slow'))
-      else response.end() // a health check
+      if (url !== '/balanced') return void response.end() // a health check
+      finishSlow.push(() => response.end('slow'))
+      resolve()
     })
     const quick = await startUpstream((_request, response) => response.end('quick'))
     const routes = [{ upstreams: [slow.url, quick.url] }]
@@ -154,7 +155,7 @@ describe('several upstreams', () => {
     while (finishSlow.length === 0) {
       const body = request()
       pending.push(body)
-      await Promise.race([body, once(slow.server, 'request')])
+      await Promise.race([body, slowRequested])
     }
     for (let i = 0; i < 10; i++) assert.equal(await request(), 'quick')
     for (const finish of finishSlow) finish()
