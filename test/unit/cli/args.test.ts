@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { globSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { type Command, parseCommand } from '../../../src/cli/args.ts'
+import { type CommandResult, runElastauth } from '../../behavior/elastauth-command.ts'
 
 const commandLines: [line: string, command: Command][] = [
   ['', { name: 'serve', flags: {} }],
@@ -152,15 +153,15 @@ test('elastauth health succeeds while elastauth runs, even if the configuration 
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const env = {
-    ...process.env,
     ELASTAUTH_LISTEN: `127.0.0.1:${port}`,
     ELASTAUTH_SECRET_KEY: 'broken',
     ELASTAUTH_X: 'x',
   }
-  const main = join(import.meta.dirname, '../../../src/main.ts')
-  const child = execFile(process.execPath, [main, 'health', '--config', '/does/not/exist'], { env })
-  assert.deepEqual(await once(child, 'exit'), [0, null])
-  assert.deepEqual(requestedPaths, ['/elastauth/health'])
+  let result: CommandResult
+  do result = await runElastauth(['health', '--config', '/does/not/exist'], env)
+  while (result.stderr.includes('no response within')) // on a busy machine, the response may come after three seconds
+  assert.equal(result.code, 0)
+  assert.deepEqual(new Set(requestedPaths), new Set(['/elastauth/health']))
 })
 
 test('the help, the messages and the faults name only files that the package and the image contain', () => {
