@@ -60,7 +60,7 @@ export function createFakeElasticsearch(options: Options = {}): FakeElasticsearc
   const counters = { requests: 0, writes: 0, rejectedLogins: 0 }
   const state = { users, keys, roles, forbidsPut: () => faults.forbidPut, rejectsHash: () => faults.rejectHash }
 
-  const server = createServer(async (request, response) => {
+  const server = createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
     const call = describe(request)
     calls.push(call)
     counters.requests++

@@ -2,9 +2,12 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { findFreePort } from '../port.ts'
 
-/** A server on a free port of `localhost`, which can be closed and reopened on the same port. */
+/**
+ * A server on a free port of `localhost`, which can be closed and reopened on the same port. By default, Node would close a connection
+ * that is idle for six seconds, just when a client uses it again after a pause of the machine.
+ */
 export async function startServer(listener: RequestListener) {
-  const server = createServer(listener)
+  const server = createServer({ keepAliveTimeout: 60_000 }, listener)
   const listen = async (port: number) => {
     server.listen(port, 'localhost')
     await once(server, 'listening')

@@ -49,7 +49,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const chunks: Buffer[] = []
   const { notify, waitFor } = createSignal()
   let respond: RequestListener | undefined
-  const server = createServer(async (request, response) => {
+  const server = createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
     const parts = await request.toArray()
     exports.push(request.headers)
     notify()
