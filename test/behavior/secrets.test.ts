@@ -65,9 +65,17 @@ async function requestPage(target: string, ...lines: string[]): Promise<number> 
   return status
 }
 
+/** Repeats a sub-request while it exceeds `elasticsearch.timeout`, as on a busy machine. */
+async function sendInTime(username: string): Promise<number> {
+  for (;;) {
+    const status = await sendSubRequest('/', fromProxy, `Remote-User: ${username}`)
+    if (status !== 503) return status
+  }
+}
+
 /** One success and every kind of failure, so that all code paths write their output. */
 before(async () => {
-  const statuses: number[] = [await sendSubRequest('/', fromProxy, 'Remote-User: bob')]
+  const statuses: number[] = [await sendInTime('bob')]
   const failing = [
     [],
     ['Remote-User: bob'],
@@ -97,7 +105,7 @@ before(async () => {
   }
   elasticsearch.faults.response = 'normal'
   elasticsearch.faults.forbidPut = true
-  statuses.push(await sendSubRequest('/', fromProxy, 'Remote-User: forbidden'))
+  statuses.push(await sendInTime('forbidden'))
   for (const page of ['config', 'metrics', 'ready', 'health', 'whoami', 'nothing']) {
     const target = `GET /elastauth/${page} HTTP/1.1`
     bodies.push((await exchange(gateway.url, [target, 'Host: localhost'])).body)
