@@ -142,6 +142,7 @@ describe('tokens from untrusted peers', async () => {
         'oidc.issuer': idp.issuer,
         'oidc.client_id': idp.clientId,
         'oidc.login': 'false',
+        'oidc.timeout': '30s', // on a busy machine, a call may take longer than the default of 5 s
         'oidc.token_header': 'X-Pomerium-Jwt-Assertion',
       },
     })

@@ -49,6 +49,7 @@ describe('sessions of a revoked user', async () => {
     const { url } = await fixture.start({
       flags: {
         ...{ auth_provider: 'oidc', 'oidc.issuer': idp.issuer, 'oidc.client_id': idp.clientId },
+        'oidc.timeout': '30s', // on a busy machine, a call may take longer than the default of 5 s
         ...{ 'proxy.enabled': 'true', 'proxy.elasticsearch_url': fixture.elasticsearchUrl, 'cache.type': 'none' },
       },
       env: { ELASTAUTH_OIDC_CLIENT_SECRET: idp.clientSecret },
