@@ -144,12 +144,12 @@ test('aborts the current request if the client closes the connection in the midd
 })
 
 test('sends a rejection after the response to the previous request, however long that takes', async () => {
-  const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '2s' } })
+  const gatewayWithTimeout = await startProxy(upstream.url, { flags: { 'proxy.timeout': '6s' } })
   const connection = openRaw(portOf(gatewayWithTimeout))
   connection.send(`${head('/half')}POST /anonymous HTTP/1.1\r\nHost: es\r\nContent-Length: 3\r\n\r\nabc`)
   await connection.until(/half of$/)
   for (const chunk of ['/', 'h', 'a', 'l', 'f']) {
-    await sleep(600)
+    await sleep(1400)
     write('/half', chunk)
   }
   assert.match(await connection.until(/identity_missing.*\n$/s), /half of\/halfHTTP\/1\.1 401 /)

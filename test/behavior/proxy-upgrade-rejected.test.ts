@@ -214,10 +214,10 @@ describe('a long response that rejects an upgrade', async () => {
   })
 
   test('does not time out the response to an upgrade while the client does not read', async () => {
-    const gatewayWithTimeout = await startProxy(long.url, { flags: { 'proxy.timeout': '2s' } })
+    const gatewayWithTimeout = await startProxy(long.url, { flags: { 'proxy.timeout': '6s' } })
     const connection = requestWebSocket(gatewayWithTimeout, '/late')
     connection.socket.pause()
-    await sleep(4000)
+    await sleep(8000)
     connection.socket.resume()
     let length = 0
     connection.socket.removeAllListeners('data').on('data', (chunk) => {
