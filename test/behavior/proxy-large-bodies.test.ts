@@ -5,6 +5,7 @@ import { get, type IncomingMessage, request } from 'node:http'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../support/gateway.ts'
+import { findFreePort } from '../support/port.ts'
 import { openRaw } from '../support/raw-http.ts'
 import { residentMegabytes, trackPeakResidentMegabytes } from '../support/resident-memory.ts'
 import { portOf, startProxy, startUpstream } from '../support/upstream.ts'
@@ -48,7 +49,8 @@ async function uploadChunked(gateway: Gateway, length: number): Promise<number> 
 }
 
 test('after SIGTERM, closes 200 WebSockets at once, completes a download of 1 GB, and exits with 0', async () => {
-  const gateway = await startProxy(upstream.url, { flags: { shutdown_timeout: '5m' } })
+  const listen = `127.0.0.1:${await findFreePort()}` // no other program gets this port after the gateway has closed it
+  const gateway = await startProxy(upstream.url, { flags: { listen, shutdown_timeout: '5m' } })
   const headers = ['Host: es', 'Remote-User: bob', 'Connection: Upgrade', 'Upgrade: websocket', '', '']
   const tunnels = Array.from({ length: 200 }, () => openRaw(portOf(gateway)))
   for (const { send } of tunnels) send(['GET /ws HTTP/1.1', ...headers].join('\r\n'))
