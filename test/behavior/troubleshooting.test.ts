@@ -18,6 +18,9 @@ const { start: startWithRole, elasticsearchUrl } = await createFixture({
   accounts: { alice: { password: 'set-by-an-admin' }, lowly: { password: 'changeme' } },
 })
 
+/** All checks of doctor together have half of this time. By default, they have 4.5 s, which a busy machine may exceed. */
+const patient = { 'elasticsearch.timeout': '1m' }
+
 type Settings = Required<Pick<GatewayOptions, 'flags' | 'env'>>
 
 /** What each gateway was started with, for `elastauth doctor`. */
@@ -28,7 +31,12 @@ async function start(
   startIt: (options: GatewayOptions) => Promise<Gateway> = startWithRole,
 ): Promise<Gateway> {
   const settings = {
-    flags: { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': elasticsearchUrl, ...flags },
+    flags: {
+      ...patient,
+      listen: `127.0.0.1:${await findFreePort()}`,
+      'elasticsearch.hosts': elasticsearchUrl,
+      ...flags,
+    },
     env: { ELASTAUTH_SECRET_KEY: testKey, ...serviceAccount, ...env },
   }
   const gateway = await startIt(settings)
@@ -65,6 +73,8 @@ async function requestFrom(gateway: Gateway, username: string, headers: Record<s
 
 /** An address that refuses connections. */
 const closedAddress = '127.0.0.1:1'
+/** A name that cannot be resolved. No DNS server is asked for it, which may take long, because a label has at most 63 characters. */
+const unknownHost = `${'x'.repeat(64)}.invalid`
 const proxyTo = (url: string) => ({ flags: { 'proxy.enabled': 'true', 'proxy.elasticsearch_url': url } })
 
 /** Uses undici because fetch does not allow a custom `Host`. */
@@ -118,7 +128,7 @@ const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
   'Cache not working': async () => [
     await startAndRequest({ flags: { 'cache.type': 'redis', 'cache.redis_host': closedAddress } }),
     await startAndRequest({
-      flags: { 'cache.type': 'redis', 'cache.redis_host': 'redis.invalid:6379' },
+      flags: { 'cache.type': 'redis', 'cache.redis_host': `${unknownHost}:6379` },
       env: { ELASTAUTH_SECRET_KEY: '5eed'.padEnd(64, '0a1b2c3d') },
     }),
   ],
@@ -162,7 +172,7 @@ const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
   '503: Elasticsearch cannot be reached': () =>
     Promise.all([
       startAndRequest({ flags: { 'elasticsearch.hosts': `http://${closedAddress}` } }),
-      startAndRequest({ flags: { 'elasticsearch.hosts': 'http://elasticsearch.invalid:9200' } }),
+      startAndRequest({ flags: { 'elasticsearch.hosts': `http://${unknownHost}:9200` } }),
     ]),
   '502 in proxy mode: the upstream cannot be reached': async () => [
     await startAndRequest(proxyTo(`http://${closedAddress}`)),
@@ -228,7 +238,8 @@ test('elastauth doctor finds the cause that docs/troubleshooting.md names under 
     response.setHeader('kbn-name', 'kibana')
     setTimeout(() => response.end(), 50)
   })
-  const flags = { ...proxyTo(url).flags, 'cache.rotation_pause': '1ms', 'elasticsearch.hosts': elasticsearchUrl }
+  const elasticsearchFlags = { ...patient, 'elasticsearch.hosts': elasticsearchUrl }
+  const flags = { ...proxyTo(url).flags, 'cache.rotation_pause': '1ms', ...elasticsearchFlags }
   const { checks } = await runDoctor(flags, { ...serviceAccount, ELASTAUTH_SECRET_KEY: testKey })
   const { detail, fix } = checks.find(({ title, status }) => title === 'Upstream' && status === 'warning')!
   assert.deepEqual(doctorTitles.get('Kibana asks users to sign in about once an hour'), ['Upstream'])
