@@ -183,7 +183,7 @@ async function startAlertingServer(): Promise<Upstream['url']> {
   let output = ''
   for await (const chunk of child.stdout) {
     output += chunk
-    const [, port] = /ACCEPT 127\.0\.0\.1:(\d+)/.exec(output) ?? []
+    const [, port] = /ACCEPT 127\.0\.0\.1:(\d+)\n/.exec(output) ?? []
     if (port !== undefined) return `https://localhost:${port}`
   }
   throw new Error(`openssl exited: ${output}`)
