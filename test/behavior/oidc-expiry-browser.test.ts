@@ -38,6 +38,9 @@ describe('the expiry of tokens, in Chromium', { skip: skipWithoutChromium() }, a
   })
 
   test('shows an error page while the provider is down, and serves the session again afterwards', async () => {
+    // Right after a refresh, so that none is in progress: one without a response is not repeated for two minutes.
+    const before = refreshes().length
+    await eventually(groups, () => refreshes().length > before)
     await idp.pause()
     await eventually(heading, (text) => text !== 'Hello bob')
     assert.equal(await page.getByRole('heading').innerText(), 'The identity provider is not available right now')
