@@ -47,7 +47,11 @@ describe('the documentation site in Chromium', { skip: skipWithoutSite() || skip
     )
   }
 
-  const open = (page: Page, path: string) => page.goto(site + path, { waitUntil: 'networkidle' })
+  /** Opens a page, and waits until its scripts have made it interactive, which may take longer than its last request. */
+  async function open(page: Page, path: string): Promise<void> {
+    await page.goto(site + path, { waitUntil: 'networkidle' })
+    await page.waitForFunction('document.getElementById("app").__vue_app__ !== undefined')
+  }
 
   test('every page of the documentation site fits a screen that is 390 pixels wide', async () => {
     await browse(phone, async (page) => {
