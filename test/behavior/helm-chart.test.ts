@@ -99,7 +99,8 @@ describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
           'kibana-kb-http:5601': kibana.port,
           'redis:6379': redis.port,
         },
-        env: { ELASTAUTH_OIDC_ISSUER: provider.issuer },
+        // On a busy machine, a call to Redis may take longer than the default of 250 ms.
+        env: { ELASTAUTH_OIDC_ISSUER: provider.issuer, ELASTAUTH_CACHE_REDIS_TIMEOUT: '2s' },
       })
       await assertProbesSucceed(gateway, findObject(rendered, 'Deployment').spec.template.spec.containers[0])
       const { statusCode, headers, body } = await request(`${gateway.url}/app/home`, {
