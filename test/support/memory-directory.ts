@@ -38,19 +38,12 @@ type Hook = (operation: Operation, username: string) => void | Promise<void>
 
 /** A user directory in memory that checks passwords, counts calls and fails on demand. */
 export function createMemoryDirectory(): MemoryDirectory {
-  const users = new Map<string, MemoryUser>()
+  const users = new Users()
   const calls = { get: 0, put: 0, authenticate: 0 }
   const written: MemoryDirectory['written'] = []
   const passwordsSet: MemoryDirectory['passwordsSet'] = []
   const apiKeys: MemoryDirectory['apiKeys'] = new Map()
   const hooks: MemoryDirectory['hooks'] = {}
-
-  let names: string[] = []
-  function namesAfter(after: string | undefined): string[] {
-    if (names.length !== users.size || !names.every((name) => users.has(name))) names = [...users.keys()].sort()
-    const index = after === undefined ? 0 : names.findIndex((name) => name > after)
-    return index === -1 ? [] : names.slice(index)
-  }
 
   async function run<T>(operation: Operation, username: string, work: () => T): Promise<T> {
     if (operation === 'get' || operation === 'put' || operation === 'authenticate') calls[operation]++
@@ -74,11 +67,7 @@ export function createMemoryDirectory(): MemoryDirectory {
         users.set(username, { ...structuredClone(user), enabled: user.enabled ?? true, reserved: false })
       }),
     page: (after: string | undefined, size: number) =>
-      run('page', '', () =>
-        namesAfter(after)
-          .slice(0, size)
-          .map((username) => ({ ...users.get(username)!, username })),
-      ),
+      run('page', '', () => users.namesAfter(after, size).map((username) => ({ ...users.get(username)!, username }))),
     setPassword: (username: string, { password }: PasswordToWrite) =>
       run('setPassword', username, () => {
         const user = users.get(username)
@@ -108,6 +97,37 @@ export function createMemoryDirectory(): MemoryDirectory {
       return user?.enabled === true && user.password === password
     },
   })
+}
+
+/** Names are sorted only after one was added or deleted: a sweep lists thousands of users hundreds of times. */
+class Users extends Map<string, MemoryUser> {
+  #sorted: readonly string[] | undefined
+
+  override set(name: string, user: MemoryUser): this {
+    if (!this.has(name)) this.#sorted = undefined
+    return super.set(name, user)
+  }
+
+  override delete(name: string): boolean {
+    this.#sorted = undefined
+    return super.delete(name)
+  }
+
+  override clear(): void {
+    this.#sorted = undefined
+    super.clear()
+  }
+
+  namesAfter(after: string | undefined, count: number): readonly string[] {
+    this.#sorted ??= [...this.keys()].sort()
+    let [start, end] = [0, after === undefined ? 0 : this.#sorted.length]
+    while (start < end) {
+      const middle = (start + end) >> 1
+      if (this.#sorted[middle]! > after!) end = middle
+      else start = middle + 1
+    }
+    return this.#sorted.slice(start, start + count)
+  }
 }
 
 export function createMemoryUser(overrides: Partial<MemoryUser> = {}): MemoryUser {
