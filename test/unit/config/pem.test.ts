@@ -39,7 +39,8 @@ for (const { section, prefix } of tlsSections) {
   const faultsWith = (given: Partial<Record<'ca_cert' | 'client_cert' | 'client_key', keyof typeof files>>) => {
     const flags = Object.entries(given).map(([name, file]) => [`${section}.${prefix}${name}`, files[file]])
     const lines = linesOf(() => load(minimal, { flags: Object.fromEntries(flags) }))
-    assert.doesNotMatch(lines.join(), /content|Y29udGVudA|-----|MI[A-Z]/)
+    // The random name of the directory may match by chance.
+    assert.doesNotMatch(lines.join().replaceAll(files.directory, ''), /content|Y29udGVudA|-----|MI[A-Z]/)
     return lines
   }
 
