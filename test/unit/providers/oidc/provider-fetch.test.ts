@@ -8,7 +8,7 @@ import { createProviderFetch, type ProviderFetchOptions } from '../../../../src/
 import { createCertificateAuthority } from '../../../support/elasticsearch/certificates.ts'
 
 async function serve(listener: RequestListener) {
-  const server = createServer(listener)
+  const server = createServer({ keepAliveTimeout: 60_000 }, listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   after(() => {
