@@ -20,9 +20,7 @@ const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
 after(() => rmSync(directory, { recursive: true }))
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`after ${signal}, the gateway finishes requests in flight, accepts no new connections, and exits with 0`, {
-    timeout: 50_000,
-  }, async () => {
+  test(`after ${signal}, the gateway finishes requests in flight, accepts no new connections, and exits with 0`, async () => {
     const listen = `127.0.0.1:${await findFreePort()}` // which no other program gets while the test looks at it
     const gateway = await start({ flags: { listen, shutdown_timeout: '1m' } })
     const { socket: idle } = openRaw(gateway.url)
@@ -47,9 +45,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-test('a request that outlasts shutdown_timeout is aborted, and the gateway exits with 0', {
-  timeout: 50_000,
-}, async (context) => {
+test('a request that outlasts shutdown_timeout is aborted, and the gateway exits with 0', async (context) => {
   context.after(() => {
     elasticsearch.faults.response = 'normal'
   })
@@ -61,9 +57,7 @@ test('a request that outlasts shutdown_timeout is aborted, and the gateway exits
   await inFlight
 })
 
-test("SIGUSR1 does not open Node's inspector, which would let every program on the machine run code in the gateway", {
-  timeout: 20_000,
-}, async () => {
+test("SIGUSR1 does not open Node's inspector, which would let every program on the machine run code in the gateway", async () => {
   const gateway = await start({})
   gateway.process.kill('SIGUSR1')
   await gateway.logged(({ message = '' }) => message.startsWith('SIGUSR1 is ignored'))
@@ -137,9 +131,7 @@ test('SIGHUP logs which keys have changed, but not their values, and says so if 
   )
 })
 
-test('SIGHUP during the start does not end the process, and reloads the configuration after the start', {
-  timeout: 60_000,
-}, async () => {
+test('SIGHUP during the start does not end the process, and reloads the configuration after the start', async () => {
   // elastauth waits while it opens a named pipe, until the test opens it too.
   const config = join(directory, 'pipe.yml')
   execFileSync('mkfifo', [config])
