@@ -28,7 +28,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const release = elasticsearch.holdWrites()
     const inFlight = sendSubRequest(gateway.url, `slow-${signal}`)
     await elasticsearch.whenHeld(1)
-    const exited = new Promise((resolve) => gateway.process.once('exit', resolve))
+    const exited = new Promise((resolve) => gateway.process.once('close', resolve))
     gateway.process.kill(signal)
     await gateway.logged(({ message = '' }) => message.startsWith('stopping'))
     while (await isListening(portOf(gateway))) await sleep(5)
