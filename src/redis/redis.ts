@@ -18,8 +18,8 @@ export type RedisOptions = Readonly<{
 }> &
   Pick<RedisCallOptions, 'countCall' | 'onStateChange'>
 
-/** Maximum time that `start` waits for the first connection. */
-const startTimeoutMs = 1000
+/** `start` waits for the first connection as long as for a call, and at least this long. */
+const minStartTimeoutMs = 1000
 
 /** Creates the connections to Redis, through which replicas share user states, sessions, and messages about changes of both. */
 export function createRedis({ connection: given, countCall, onStateChange, traceCall }: RedisOptions) {
@@ -100,7 +100,7 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
      */
     async start(): Promise<void> {
       if (commands.status !== 'ready') {
-        const timeout = sleep(startTimeoutMs, undefined, { ref: false })
+        const timeout = sleep(Math.max(minStartTimeoutMs, connection.timeoutMs), undefined, { ref: false })
         await Promise.race([once(commands, 'ready').catch(() => {}), timeout])
       }
       await ping().catch(() => {})

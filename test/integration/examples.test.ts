@@ -94,9 +94,9 @@ function createAccounts(example: string, folder: string, { url }: Elasticsearch)
   execFileSync(pathOf('setup', 'accounts.sh'), [folder, url, ...role], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-/** On a busy machine, a call may take longer than the default of 250 ms. */
+/** On a busy machine, a call may take longer than the default of 250 ms. The type comes from the example. */
 function redisFlags({ address }: RedisServer) {
-  return { 'cache.redis_host': address, 'cache.redis_timeout': '2s' }
+  return { 'cache.redis_host': address, 'cache.redis_timeout': '10s' }
 }
 
 function fetchWith(

@@ -177,7 +177,7 @@ describe('the sessions of three replicas with a real Redis', { skip }, async () 
       const { components } = (await response.json()) as { components: { redis: string } }
       return [response.status, components.redis]
     }
-    assert.deepEqual(await readiness(), [200, 'up'])
+    await eventually(readiness, ([status, state]) => status === 200 && state === 'up')
     await redis.kill()
     await eventually(readiness, ([status, state]) => status === 503 && state === 'down')
     const visitor = createUserAgent()

@@ -1,2 +1,2 @@
-/** For a gateway or command with a real Redis. On a busy machine, a call may take longer than the default of 250 ms. */
-export const redisFlags = { 'cache.type': 'redis', 'cache.redis_timeout': '2s' } as const
+/** For a gateway or command with a real Redis: the longest timeout, because on a busy machine Redis may pause for seconds. */
+export const redisFlags = { 'cache.type': 'redis', 'cache.redis_timeout': '10s' } as const
