@@ -10,8 +10,8 @@ import { createSessionSeal } from '../../src/sessions/session-seal.ts'
 import { createSessions } from '../../src/sessions/sessions.ts'
 import type { SessionEvent, SessionStore } from '../../src/sessions/store.ts'
 import { startRedisCluster } from '../support/redis/cluster.ts'
+import { collectMessages, type Messages } from '../support/redis/messages.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
-import { eventually } from '../support/wait.ts'
 import { testSessionStore } from '../unit/sessions/session-store-contract.ts'
 
 const skip = skipWithoutRedis()
@@ -40,13 +40,18 @@ function createSessionsIn(store: SessionStore) {
   })
 }
 
+function readEvent(message: string): SessionEvent {
+  const [name = '', ...rest] = message.split(' ')
+  return parseSessionEvent(name, rest.join(' '))!
+}
+
 type Started = Readonly<{ connection: RedisConnection; clients: readonly Redis[]; stop: () => Promise<void> }>
 
 async function startStandalone(): Promise<Started> {
   const { port, client, stop } = await startRedis({ config: [`user gate on >secret ${privileges}`] })
   const servers = { kind: 'standalone', address: { host: '127.0.0.1', port } } as const
   return {
-    connection: { servers, db: 0, username: 'gate', password: 'secret', timeoutMs: 5000 },
+    connection: { servers, db: 0, username: 'gate', password: 'secret', timeoutMs: 60_000 },
     clients: [client],
     stop,
   }
@@ -55,7 +60,7 @@ async function startStandalone(): Promise<Started> {
 async function startCluster(): Promise<Started> {
   const { nodes, stop } = await startRedisCluster()
   const addresses = nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
-  const connection = { servers: { kind: 'cluster', addresses }, db: 0, timeoutMs: 5000 } as const
+  const connection = { servers: { kind: 'cluster', addresses }, db: 0, timeoutMs: 60_000 } as const
   return { connection, clients: nodes.map(({ client }) => client), stop }
 }
 
@@ -66,21 +71,17 @@ for (const [name, start] of [
   describe(`the session store in ${name}`, { skip }, () => {
     let server: Started
     let redis: ReturnType<typeof createRedis>
-    const received: (SessionEvent | 'the end')[] = []
+    let messages: Messages
 
     before(async () => {
       server = await start()
       redis = createRedis({ connection: server.connection, onStateChange: () => {} })
       await redis.start()
-      const listening = Promise.withResolvers<void>()
-      redis.listen({
-        onChange: (user, rest) => received.push(parseSessionEvent(user, rest) ?? 'the end'),
-        onListening: listening.resolve,
-      })
-      await listening.promise
+      messages = await collectMessages(server.clients)
     })
     after(async () => {
       redis.close()
+      messages.stop()
       await server.stop()
     })
 
@@ -133,18 +134,11 @@ for (const [name, start] of [
 
     testSessionStore(async () => {
       for (const client of server.clients) await client.flushall()
-      received.length = 0
+      await messages.clear()
       return {
         store: redis.sessions,
         advance: (milliseconds) => sleep(milliseconds),
-        async receivedEvents() {
-          await server.clients[0]!.publish('elastauth:1', 'the end')
-          await eventually(
-            async () => received.at(-1),
-            (last) => last === 'the end',
-          )
-          return received.slice(0, -1) as SessionEvent[]
-        },
+        receivedEvents: async () => (await messages.received()).map(readEvent),
       }
     }, skip)
   })
@@ -157,7 +151,7 @@ test('in a full Redis, a session that is used does not expire, and its last use 
   const servers = { kind: 'standalone', address: { host: '127.0.0.1', port: server.port } } as const
   const failures: string[] = []
   const redis = createRedis({
-    connection: { servers, db: 0, timeoutMs: 5000 },
+    connection: { servers, db: 0, timeoutMs: 60_000 },
     countCall: (operation, result) => void (result !== 'ok' && failures.push(operation)),
     onStateChange: () => {},
   })
