@@ -23,7 +23,7 @@ describe('Redis values that elastauth has not written', { skip }, () => {
       connection: {
         servers: { kind: 'standalone', address: { host: '127.0.0.1', port: server.port } },
         db: 0,
-        timeoutMs: 10_000,
+        timeoutMs: 60_000,
       },
       countCall: (operation, result) => void (result !== 'ok' && failures.push(`${operation} ${result}`)),
       onStateChange: () => {},

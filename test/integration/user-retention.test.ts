@@ -70,7 +70,7 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
   async function shareThrough({ port }: RedisServer, deps: Pick<SharedCacheOptions, 'keys' | 'rules' | 'now'>) {
     const connection = {
       servers: { kind: 'standalone', address: { host: '127.0.0.1', port } },
-      ...{ db: 0, timeoutMs: 5000 },
+      ...{ db: 0, timeoutMs: 60_000 },
     } as const
     const redis = createRedis({ connection, onStateChange: () => {} })
     await redis.start()
