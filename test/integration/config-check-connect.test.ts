@@ -14,8 +14,11 @@ import { usersEnv, usersFlags } from '../support/sign-in-form.ts'
 
 const skip = skipWithoutRedis()
 
+/** The checks have half of this time, because a server may be busy. */
+const patient = { 'elasticsearch.timeout': '60s' }
+
 async function checkConfig(flags: Readonly<Record<string, string>>, env: Readonly<Record<string, string>>) {
-  const args = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, value])
+  const args = Object.entries({ ...patient, ...flags }).flatMap(([key, value]) => [`--${key}`, value])
   const ended = await runElastauth(['config', 'check', '--connect', ...args], {
     ELASTAUTH_SECRET_KEY: testKey,
     ...serviceAccount,
@@ -133,6 +136,7 @@ describe('config check --connect with an OpenID provider', async () => {
     'oidc.issuer': idp.issuer,
     'oidc.client_id': idp.clientId,
     'oidc.login': 'false',
+    'oidc.timeout': '30s',
   }
   const env = { ELASTAUTH_ELASTICSEARCH_USERNAME: '', ELASTAUTH_ELASTICSEARCH_PASSWORD: '' }
 
@@ -163,6 +167,7 @@ describe('config check --connect with sign-in through elastauth', async () => {
     'oidc.client_id': idp.clientId,
     'oidc.redirect_url': 'https://kibana.test/elastauth/callback',
     'oidc.scopes': 'openid,profile',
+    'oidc.timeout': '30s',
   }
   const env = {
     ELASTAUTH_ELASTICSEARCH_USERNAME: '',

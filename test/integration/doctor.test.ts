@@ -17,7 +17,7 @@ import { eventually } from '../support/wait.ts'
 const elasticsearch = await useElasticsearch()
 const stamp = Date.now().toString(36)
 const env = { ELASTAUTH_SECRET_KEY: randomBytes(32).toString('hex') }
-/** The checks have half of this time, because the node may be busy with other tests. */
+/** The checks have half of this time, because the node may be busy with other tests, and so may the other servers. */
 const patient = { 'elasticsearch.timeout': '60s' }
 const statusOf = (checks: readonly { title: string; status: string }[], name: string) =>
   checks.filter(({ title }) => title.startsWith(name)).map(({ status }) => status)
@@ -169,11 +169,13 @@ describe('elastauth doctor with Redis', { skip: skipWithoutRedis() }, async () =
   after(() => idp.stop())
   const flags = {
     'elasticsearch.dry_run': 'true',
+    ...patient,
     ...redisFlags,
     'cache.redis_host': redis.address,
     auth_provider: 'oidc',
     'oidc.issuer': idp.issuer,
     'oidc.client_id': idp.clientId,
+    'oidc.timeout': '30s',
   }
   const secrets = { ...env, ELASTAUTH_OIDC_CLIENT_SECRET: idp.clientSecret }
 
