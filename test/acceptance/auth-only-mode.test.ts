@@ -7,7 +7,7 @@ import { parseBasic } from '../behavior/credential.ts'
 import { hasCurl, runCurl, runScript } from '../behavior/curl.ts'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { elasticsearchFlags, type Gateway, startGateway } from '../support/gateway.ts'
 import { commands, configuration, identityInJson, missingHeaders } from './specification.ts'
 
 const elasticsearch = await useElasticsearch()
@@ -31,6 +31,7 @@ describe('the specification of auth-only mode, with a real Elasticsearch', { ski
     if (caCert) writeFileSync(join(directory, 'ca.crt'), caCert)
     const started = await startGateway({
       flags: {
+        ...elasticsearchFlags,
         config,
         'elasticsearch.hosts': url,
         ...(caCert && { 'elasticsearch.ca_cert': join(directory, 'ca.crt') }),

@@ -9,7 +9,7 @@ import { runElastauth } from '../behavior/elastauth-command.ts'
 import { pages } from '../support/documentation.ts'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { type GatewayOptions, startGateway, testKey } from '../support/gateway.ts'
+import { elasticsearchFlags, type GatewayOptions, startGateway, testKey } from '../support/gateway.ts'
 
 // A node of its own, because the account has the same name as that of the examples.
 const elasticsearch = await useElasticsearch({ own: true, tls: true })
@@ -24,8 +24,8 @@ function findBlock(language: string, part: string): string {
   return found[0]!.text
 }
 
-async function signIn(options: GatewayOptions, identity: Record<string, string>) {
-  const gateway = await startGateway(options)
+async function signIn({ flags, env = {} }: GatewayOptions, identity: Record<string, string>) {
+  const gateway = await startGateway({ flags: { ...elasticsearchFlags, ...flags }, env })
   after(() => gateway.stop())
   const response = await fetch(gateway.url, { headers: identity })
   assert.equal(response.status, 200, gateway.output())
@@ -72,7 +72,10 @@ describe("the README's installation, with a real Elasticsearch", { skip: elastic
 
   test("config check --connect accepts the README's configuration and connects with the service account", async () => {
     const config = writeConfiguration('config.yml')
-    const { code, stderr } = await runElastauth(['config', 'check', '--connect', '--config', config], secrets)
+    const { code, stderr } = await runElastauth(['config', 'check', '--connect', '--config', config], {
+      ...secrets,
+      ELASTAUTH_ELASTICSEARCH_TIMEOUT: elasticsearchFlags['elasticsearch.timeout'],
+    })
     assert.deepEqual([code, stderr], [0, ''])
   })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { elasticsearchFlags, type Gateway, startGateway } from '../support/gateway.ts'
 import { passwords, signInWithForm, usersEnv, usersFlags } from '../support/sign-in-form.ts'
 
 const elasticsearch = await useElasticsearch()
@@ -17,6 +17,7 @@ describe('the sign-in form, with a real Elasticsearch', { skip: elasticsearch.sk
     gateway = await startGateway({
       flags: {
         ...usersFlags,
+        ...elasticsearchFlags,
         'elasticsearch.hosts': node.url,
         'proxy.enabled': 'true',
         'proxy.elasticsearch_url': node.url,

@@ -7,7 +7,7 @@ import { parseBasic } from '../behavior/credential.ts'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts'
+import { elasticsearchFlags, type Gateway, type GatewayOptions, startGateway } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch({ own: true, tls: true })
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-'))
@@ -25,7 +25,7 @@ describe('the specification of auth-only mode on TLS certificate errors, with a 
   async function start({ flags, env }: GatewayOptions): Promise<Gateway> {
     const { url, username, password } = elasticsearch.node
     const gateway = await startGateway({
-      flags: { 'elasticsearch.hosts': url, default_roles: 'viewer', ...flags },
+      flags: { ...elasticsearchFlags, 'elasticsearch.hosts': url, default_roles: 'viewer', ...flags },
       env: { ELASTAUTH_ELASTICSEARCH_USERNAME: username, ELASTAUTH_ELASTICSEARCH_PASSWORD: password, ...env },
     })
     after(() => gateway.stop())

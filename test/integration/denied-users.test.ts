@@ -3,12 +3,12 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { authorize, logIn, startGateway } from '../support/gateway.ts'
+import { authorize, elasticsearchFlags, logIn, startGateway } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 const start = () =>
   startGateway({
-    flags: { 'elasticsearch.hosts': elasticsearch.node.url },
+    flags: { ...elasticsearchFlags, 'elasticsearch.hosts': elasticsearch.node.url },
     env: {
       ELASTAUTH_ELASTICSEARCH_USERNAME: elasticsearch.node.username,
       ELASTAUTH_ELASTICSEARCH_PASSWORD: elasticsearch.node.password,

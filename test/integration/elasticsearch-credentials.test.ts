@@ -3,7 +3,14 @@ import { after, before, describe, test } from 'node:test'
 import { Client } from '@elastic/elasticsearch'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { authorize, type Gateway, type GatewayOptions, startGateway, startGatewayFor } from '../support/gateway.ts'
+import {
+  authorize,
+  elasticsearchFlags,
+  type Gateway,
+  type GatewayOptions,
+  startGateway,
+  startGatewayFor,
+} from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 const stamp = `own-${process.pid}`
@@ -174,6 +181,7 @@ describe('clients with their own credential, with a real Elasticsearch', { skip:
     const other = await createKey()
     const withKey = await startGateway({
       flags: {
+        ...elasticsearchFlags,
         'elasticsearch.hosts': elasticsearch.node.url,
         'proxy.enabled': 'true',
         'proxy.elasticsearch_url': elasticsearch.node.url,

@@ -14,7 +14,7 @@ import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.t
 import type { Elasticsearch } from '../support/elasticsearch/node.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
 import { environmentOf, pathOf, readCompose, runSetup } from '../support/example.ts'
-import { type Gateway, logIn, startGateway } from '../support/gateway.ts'
+import { elasticsearchFlags, type Gateway, logIn, startGateway } from '../support/gateway.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { findFreePort } from '../support/port.ts'
@@ -42,7 +42,12 @@ const elasticsearch = await useElasticsearch()
 /** Starts the example's elastauth with its own files and accounts, but other addresses than in its compose file. */
 async function startExample(example: string, flags: Record<string, string>, folder = prepare(example)) {
   const gateway = await startGateway({
-    flags: { config: pathOf(example, 'elastauth.yml'), 'elasticsearch.hosts': elasticsearch.node.url, ...flags },
+    flags: {
+      ...elasticsearchFlags,
+      config: pathOf(example, 'elastauth.yml'),
+      'elasticsearch.hosts': elasticsearch.node.url,
+      ...flags,
+    },
     env: { ...environmentOf(example, folder), ELASTAUTH_SECRET_KEY: '' },
   })
   after(() => gateway.stop())
@@ -62,6 +67,7 @@ async function startWithoutTls(
   const config = pathOf(example, 'elastauth.yml')
   const gateway = await startGateway({
     flags: {
+      ...elasticsearchFlags,
       config,
       'elasticsearch.hosts': url,
       'proxy.elasticsearch_url': url,
@@ -394,7 +400,7 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     writeFileSync(config, text)
     const files = env.map(([name, path]) => [name!, path!.replace('/secrets', `${folder}/elastauth`)] as const)
     const gateway = await startGateway({
-      flags: { config },
+      flags: { ...elasticsearchFlags, config },
       env: { ...Object.fromEntries(files), ELASTAUTH_SECRET_KEY: '' },
     })
     after(() => gateway.stop())

@@ -24,7 +24,7 @@ describe('the sweep of idle users against a real node', { skip: elasticsearch.sk
    */
   async function sweepOnce(aheadMs: number): Promise<string[]> {
     const { url, username, password } = elasticsearch.node
-    const options = { hosts: [url], username, password, insecureSkipVerify: false, timeoutMs: 10_000 }
+    const options = { hosts: [url], username, password, insecureSkipVerify: false, timeoutMs: 60_000 }
     const client = createElasticsearchClient(options)
     const hashing = createPasswordHashing('pbkdf2_1000', () => {})
     const keys = createKeyring([shortLivedKey])

@@ -3,7 +3,7 @@ import { after, describe, test } from 'node:test'
 import { runElastauth } from '../behavior/elastauth-command.ts'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { type Gateway, testKey } from '../support/gateway.ts'
+import { elasticsearchFlags, type Gateway, testKey } from '../support/gateway.ts'
 import { createOidcTestBed } from '../support/oidc/test-bed.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { redisFlags } from '../support/redis/flags.ts'
@@ -26,6 +26,7 @@ for (const hasRedis of [true, false]) {
     const webSockets = await startRawUpstream((socket) => socket.write(switchingProtocols))
     const { startProxy, idp } = await createOidcTestBed()
     const flags = {
+      ...elasticsearchFlags,
       'elasticsearch.dry_run': 'false',
       'elasticsearch.hosts': node.url,
       'elasticsearch.username': node.username,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { authorize, logIn, startGateway, startGatewayFor } from '../support/gateway.ts'
+import { authorize, elasticsearchFlags, logIn, startGateway, startGatewayFor } from '../support/gateway.ts'
 
 const elasticsearch = await useElasticsearch()
 
@@ -16,7 +16,7 @@ describe('the service account with a real Elasticsearch', { skip: elasticsearch.
       body: { name: `elastauth-${stamp}`, role_descriptors: { elastauth: { cluster: ['manage_security'] } } },
     })
     const gateway = await startGateway({
-      flags: { default_roles: 'viewer', 'elasticsearch.hosts': node.url },
+      flags: { ...elasticsearchFlags, default_roles: 'viewer', 'elasticsearch.hosts': node.url },
       env: { ELASTAUTH_ELASTICSEARCH_API_KEY: body.encoded },
     })
     const { authorization } = await authorize(gateway, `by-key-${stamp}`)

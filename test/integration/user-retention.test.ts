@@ -16,7 +16,7 @@ import { createRedis } from '../../src/redis/redis.ts'
 import { runElastauth } from '../behavior/elastauth-command.ts'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { authorize, logIn, startGatewayFor, testKey } from '../support/gateway.ts'
+import { authorize, elasticsearchFlags, logIn, startGatewayFor, testKey } from '../support/gateway.ts'
 import { redisFlags } from '../support/redis/flags.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { eventually } from '../support/wait.ts'
@@ -33,7 +33,7 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
     await admin('/_security/role/retention-manager', 'PUT', { cluster: ['manage_security'] })
     await admin('/_security/user/retention-manager', 'PUT', { password: 'secret-1', roles: ['retention-manager'] })
     const { url, caCert } = elasticsearch.node
-    const options = { hosts: [url], insecureSkipVerify: false, timeoutMs: 10_000, ...(caCert && { ca: caCert }) }
+    const options = { hosts: [url], insecureSkipVerify: false, timeoutMs: 60_000, ...(caCert && { ca: caCert }) }
     const client = createElasticsearchClient({ ...options, username: 'retention-manager', password: 'secret-1' })
     const call = createCall({ monotonicNow: () => performance.now() })
     const hashing = createPasswordHashing('pbkdf2_1000', () => {})
@@ -177,7 +177,12 @@ describe('user_retention against a real node', { skip: elasticsearch.skip }, () 
     const enabled = await read(away)
     assert.deepEqual([enabled.enabled, enabled.metadata.elastauth.disabled_idle], [true, undefined])
 
-    const commandFlags = { ...ownRedis, 'elasticsearch.hosts': node.url, default_roles: 'viewer' }
+    const commandFlags = {
+      ...elasticsearchFlags,
+      ...ownRedis,
+      'elasticsearch.hosts': node.url,
+      default_roles: 'viewer',
+    }
     const { code, stdout, stderr } = await runElastauth(
       [
         ...['users', 'revoke', revoked, '--disable'],

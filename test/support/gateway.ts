@@ -163,13 +163,16 @@ export async function metricsUrlOf({ logged }: Pick<Gateway, 'logged'>): Promise
   return / and (\S+) \(metrics\)/.exec(message!)![1]!
 }
 
+/** For a gateway with a real Elasticsearch. On a busy machine, or a slow disk, a call may take longer than the default of 10 s. */
+export const elasticsearchFlags = { 'elasticsearch.timeout': '60s' } as const
+
 /** Starts elastauth with this Elasticsearch, real or fake. Users get the role `viewer` unless the options say otherwise. */
 export function startGatewayFor(
   { url, username, password }: Pick<Elasticsearch, 'url' | 'username' | 'password'>,
   { flags, env, ...rest }: GatewayOptions = {},
 ): Promise<Gateway> {
   return startGateway({
-    flags: { 'elasticsearch.hosts': url, default_roles: 'viewer', ...flags },
+    flags: { ...elasticsearchFlags, 'elasticsearch.hosts': url, default_roles: 'viewer', ...flags },
     env: { ELASTAUTH_ELASTICSEARCH_USERNAME: username, ELASTAUTH_ELASTICSEARCH_PASSWORD: password, ...env },
     ...rest,
   })

@@ -1,5 +1,5 @@
 import type { Elasticsearch } from '../../support/elasticsearch/node.ts'
-import { startGateway } from '../../support/gateway.ts'
+import { elasticsearchFlags, startGateway } from '../../support/gateway.ts'
 import type { Address } from './listen.ts'
 import type { RealProxy } from './real-proxy.ts'
 import { groupMappings } from './sessions.ts'
@@ -13,7 +13,13 @@ export async function startElastauth(
   flags: Readonly<Record<string, string>> = {},
 ): Promise<Address> {
   const gateway = await startGateway({
-    flags: { 'forward_auth.profile': profile, trusted_proxies: 'loopback', 'elasticsearch.hosts': url, ...flags },
+    flags: {
+      ...elasticsearchFlags,
+      'forward_auth.profile': profile,
+      trusted_proxies: 'loopback',
+      'elasticsearch.hosts': url,
+      ...flags,
+    },
     env: {
       ELASTAUTH_PROXY_SECRET: proxySecret,
       ELASTAUTH_GROUP_MAPPINGS: JSON.stringify(groupMappings),

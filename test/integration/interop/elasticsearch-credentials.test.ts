@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { useElasticsearch } from '../../support/elasticsearch/use-elasticsearch.ts'
-import { startGateway } from '../../support/gateway.ts'
+import { elasticsearchFlags, startGateway } from '../../support/gateway.ts'
 import { sendRequest } from './client-request.ts'
 import { startFakeKibana } from './fake-kibana.ts'
 import { createKeyOwner } from './key-owner.ts'
@@ -111,6 +111,7 @@ for (const realProxy of proxies) {
       const proxySecret = 'shared-by-proxy-and-elastauth'
       const gateway = await startGateway({
         flags: {
+          ...elasticsearchFlags,
           'forward_auth.profile': realProxy.profile,
           'elasticsearch.hosts': node.url,
           auth_providers: 'elasticsearch,authelia',

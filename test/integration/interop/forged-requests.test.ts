@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createFakeElasticsearch } from '../../support/fake-elasticsearch/fake-elasticsearch.ts'
-import { type Gateway, startGateway } from '../../support/gateway.ts'
+import { elasticsearchFlags, type Gateway, startGateway } from '../../support/gateway.ts'
 import { type ClientRequest, sendRequest } from './client-request.ts'
 import { startFakeAuthelia } from './fake-authelia.ts'
 import { type FakeKibana, startFakeKibana } from './fake-kibana.ts'
@@ -37,6 +37,7 @@ for (const realProxy of realProxies) {
       cleanup.defer(() => elasticsearch.close())
       gateway = await startGateway({
         flags: {
+          ...elasticsearchFlags,
           'forward_auth.profile': realProxy.profile,
           trusted_proxies: 'loopback',
           'elasticsearch.hosts': url,
