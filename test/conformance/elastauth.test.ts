@@ -22,7 +22,10 @@ const run = (...args: string[]): Promise<CommandResult> =>
   runCommand(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args])
 
 const secret = `X-Elastauth-Proxy-Secret: ${env.ELASTAUTH_PROXY_SECRET}`
-const options = ['--header', secret, '--forbidden', 'Remote-User: elastic', '--own-path', '/elastauth/health']
+const options = [
+  ...['--header', secret, '--forbidden', 'Remote-User: elastic', '--own-path', '/elastauth/health'],
+  ...['--timeout', '60'], // on a busy machine, a response may take longer than the default of 10 s
+]
 
 for (const profile of callers.keys()) {
   test(`elastauth passes the conformance suite with profile ${profile}`, async () => {
