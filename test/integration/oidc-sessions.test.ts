@@ -73,7 +73,7 @@ describe('the sessions of three replicas with a real Redis', { skip }, async () 
 
   test('replicas redeem each refresh token once and keep the session under concurrent requests while tokens expire', async () => {
     await withTokenLifetime(2, async () => {
-      const { send } = await signIn()
+      const { agent, send } = await signIn()
       const before = refreshes().length
       while (refreshes().length - before < 4) {
         const statuses = (await Promise.all(Array.from({ length: 12 }, (_, i) => send(i % 3)))).map(
@@ -86,6 +86,8 @@ describe('the sessions of three replicas with a real Redis', { skip }, async () 
         results.filter(({ error }) => error !== undefined),
         [],
       )
+      // A replica that was held up would refresh the session during the next test, which counts the calls.
+      await agent.request(`${urls[0]}/elastauth/logout`, { headers: { 'sec-fetch-site': 'same-origin' } })
     })
   })
 
