@@ -8,7 +8,7 @@ import { authorize } from '../support/gateway.ts'
 import { startOtlpReceiver } from '../support/otlp/receiver.ts'
 import { passwords, signInWithForm, users, usersEnv, usersFlags } from '../support/sign-in-form.ts'
 import { startUpstream } from '../support/upstream.ts'
-import { runCommand } from './elastauth-command.ts'
+import { patientHealth, runCommand } from './elastauth-command.ts'
 import { createFixture } from './fixture.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-built-'))
@@ -125,7 +125,8 @@ describe('the built program', () => {
   test('the health check of the built program loads no package', async () => {
     const gateway = await fixture.start({ main })
     const listen = gateway.url.replace('http://', '')
-    const { code } = await runCommand(process.execPath, [...nodeArguments, main, 'health', '--listen', listen], env)
+    const args = [...nodeArguments, ...patientHealth, main, 'health', '--listen', listen]
+    const { code } = await runCommand(process.execPath, args, env)
     assert.equal(code, 0)
     const { packages, builtIns } = readLoaded()
     assert.deepEqual([...packages], [])

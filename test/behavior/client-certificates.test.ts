@@ -7,7 +7,7 @@ import { type Certificate, createCertificateAuthority } from '../support/elastic
 import { authority, caFile, tlsFlags, writePem } from '../support/tls-files.ts'
 import { portOf } from '../support/upstream.ts'
 import { curlStatus } from './curl.ts'
-import { runElastauth } from './elastauth-command.ts'
+import { runHealth } from './elastauth-command.ts'
 import { createFixture } from './fixture.ts'
 
 const { start } = await createFixture()
@@ -113,6 +113,6 @@ test('after SIGHUP, new connections with a certificate from the previous client_
 })
 
 test('elastauth health succeeds if the listener requires a client certificate, and reports that it does', async () => {
-  const { code, stdout } = await runElastauth(['health', '--listen', `https://127.0.0.1:${portOf(requiring)}`])
+  const { code, stdout } = await runHealth(`https://127.0.0.1:${portOf(requiring)}`)
   assert.deepEqual([code, /asks for a client certificate/.test(stdout)], [0, true])
 })

@@ -7,7 +7,7 @@ import { after, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
 import { testKey } from '../support/gateway.ts'
 import { findFreePort } from '../support/port.ts'
-import { runElastauth, runWithoutReader } from './elastauth-command.ts'
+import { runElastauth, runHealth, runWithoutReader } from './elastauth-command.ts'
 import { createFixture, serviceAccount } from './fixture.ts'
 
 const { start } = await createFixture()
@@ -95,10 +95,9 @@ test('suggests the correct spelling of a misspelled flag, and rejects a secret p
 test('health exits with 0 while elastauth runs, and with 1 after it has stopped', async () => {
   const listen = `127.0.0.1:${await findFreePort()}` // which no other program gets after the stop
   const gateway = await start({ flags: { listen } })
-  const checkHealth = () => runElastauth(['health', '--listen', listen], env)
-  assert.equal((await checkHealth()).code, 0)
+  assert.equal((await runHealth(listen)).code, 0)
   await gateway.stop()
-  const afterStop = await checkHealth()
+  const afterStop = await runHealth(listen)
   assert.equal(afterStop.code, 1)
   assert.match(afterStop.stderr, /does not respond/)
 })

@@ -17,6 +17,15 @@ export function runElastauth(
   return runCommand(process.execPath, [main, ...args], { PATH: process.env.PATH, ...compileCache, ...env }, input)
 }
 
+/** For `node`: with these arguments, `elastauth health` waits for a response as long as a busy machine needs. */
+export const patientHealth = ['--import', new URL('../support/patient-health.ts', import.meta.url).href]
+
+/** Runs `elastauth health` for these listeners. */
+export function runHealth(listen: string): Promise<CommandResult> {
+  const args = [...patientHealth, main, 'health', '--listen', listen]
+  return runCommand(process.execPath, args, { PATH: process.env.PATH, ...compileCache })
+}
+
 /** Runs a command of elastauth whose reader ends, as `head` does: at once, or when the first output has arrived. */
 export async function runWithoutReader(
   args: readonly string[],

@@ -13,7 +13,7 @@ import { createUserAgent } from '../support/oidc/user-agent.ts'
 import { exchange, headersOf } from '../support/raw-http.ts'
 import { authority, tlsFlags } from '../support/tls-files.ts'
 import { curlStatus } from './curl.ts'
-import { runElastauth } from './elastauth-command.ts'
+import { runElastauth, runHealth } from './elastauth-command.ts'
 import { createFixture } from './fixture.ts'
 
 const { start } = await createFixture()
@@ -108,7 +108,7 @@ describe('with forward_auth.listen', async () => {
   })
 
   test('with forward_auth.listen, elastauth health connects to listen', async () => {
-    const { code, stdout } = await runElastauth(['health', '--listen', new URL(pages).host])
+    const { code, stdout } = await runHealth(new URL(pages).host)
     assert.deepEqual([code, /responded with 200/.test(stdout)], [0, true])
   })
 })

@@ -11,7 +11,7 @@ import { findFreePort } from '../support/port.ts'
 import { authority, caFile, tlsFlags, writePem } from '../support/tls-files.ts'
 import { portOf, startProxy, startRawUpstream } from '../support/upstream.ts'
 import { curl, curlStatus } from './curl.ts'
-import { runElastauth } from './elastauth-command.ts'
+import { runElastauth, runHealth } from './elastauth-command.ts'
 import { createFixture } from './fixture.ts'
 
 const { start } = await createFixture()
@@ -203,8 +203,7 @@ describe('configuration faults of a TLS listener', () => {
 test('elastauth health uses TLS, whatever the names in the certificate', async () => {
   const named = tlsFlags(authority.issue('elastauth.example.com', { names: ['elastauth.example.com'] }), 'named')
   const { url } = await start({ flags: named })
-  const flags = ['--listen', `https://127.0.0.1:${new URL(url).port}`]
-  const { code, stdout } = await runElastauth(['health', ...flags])
+  const { code, stdout } = await runHealth(`https://127.0.0.1:${new URL(url).port}`)
   assert.deepEqual([code, /responded with 200/.test(stdout)], [0, true])
 })
 
