@@ -75,6 +75,8 @@ describe('elastauth doctor', () => {
         await freeAddress(),
         '--default_roles',
         'viewer',
+        '--elasticsearch.timeout',
+        patient['elasticsearch.timeout'],
       ],
       { ...env, ELASTAUTH_SECRET_KEY: '0123456789abcdef'.repeat(4) },
     )
@@ -106,7 +108,7 @@ describe('elastauth doctor', () => {
   test('doctor ends although a host of Elasticsearch accepts connections and never responds, and checks the other hosts', async () => {
     const silent = await startTcpUpstream(() => {})
     const hosts = `${silent.url},${elasticsearchUrl}`
-    const { code, checks } = await doctor({ 'elasticsearch.hosts': hosts, 'elasticsearch.timeout': '10s' })
+    const { code, checks } = await doctor({ 'elasticsearch.hosts': hosts, 'elasticsearch.timeout': '30s' })
     assert.equal(code, 2)
     assert.match(
       checks.find(({ id, status }) => id === 'elasticsearch.host' && status === 'failure')!.detail,
