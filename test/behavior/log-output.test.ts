@@ -60,7 +60,7 @@ for (const format of ['json', 'text']) {
 
     test(`with log_format ${format}, a log file contains every line in order`, options, async () => {
       const file = join(directory, format)
-      const gateway = await start(format, file)
+      const gateway = await start(format, file, patient)
       await gateway.sendRequests(100)
       assert.equal(await gateway.stop(), 0)
       assertComplete(readFileSync(file, 'utf8'), 100)
