@@ -320,7 +320,7 @@ describe('an HTTP/2 client or upstream that closes early', () => {
 })
 
 test('after SIGTERM, sends GOAWAY, completes an open stream, ignores a new stream, and exits with 0 (graceful shutdown)', async () => {
-  const draining = await startProxy(upstream.url, { flags: tlsFlags() })
+  const draining = await startProxy(upstream.url, { flags: { ...tlsFlags(), shutdown_timeout: '1m' } })
   const client = await openFrames(portOf(draining))
   const { promise: arrived, resolve } = Promise.withResolvers<ServerResponse>()
   const received: (string | undefined)[] = []
