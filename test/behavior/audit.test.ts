@@ -352,6 +352,11 @@ test('no secret of the configuration or of a request is in any sink of the audit
         body: `{"index":{"_index":"a"}}\n{"text":"${secrets.body}"}\n`,
         headers: { ...headers, 'X-Elastauth-Proxy-Secret': proxySecret },
       })
+  // At its end, elastauth waits only 2 s for the last write.
+  await eventually(
+    async () => received.join(''),
+    (content) => content.includes('access_denied'),
+  )
   await gateway.stop()
   const actions = new Set(actionsOf(eventsIn(path)))
   for (const action of ['request_forwarded', 'identity_rejected', 'access_denied'])
