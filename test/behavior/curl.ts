@@ -5,7 +5,7 @@ export const hasCurl = spawnSync('curl', ['--version']).status === 0 && spawnSyn
 
 /** Runs curl, a client independent of Node, and resolves to its standard output. */
 export async function curl(...args: string[]): Promise<string> {
-  return (await runCommand('curl', ['-sS', '-m', '15', ...args])).stdout
+  return (await runCommand('curl', ['-sS', '-m', '60', ...args])).stdout
 }
 
 /** The status of the response, `000` without a response. */
