@@ -10,7 +10,7 @@ type WrongResponse = Readonly<{ status: number; headers?: OutgoingHttpHeaders; b
 const { elasticsearch, elasticsearchUrl, start } = await createFixture()
 /** While set, the response to "get user" instead of the fake Elasticsearch's. */
 let wrongResponse: WrongResponse | undefined
-const proxy = createServer((request, response) => {
+const proxy = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
   if (wrongResponse !== undefined && request.method === 'GET' && request.url!.startsWith('/_security/user/')) {
     request.resume()
     response.writeHead(wrongResponse.status, wrongResponse.headers).end(wrongResponse.body)
