@@ -15,7 +15,10 @@ describe('200 disables by an administrator while two identities of the user alte
   test('no disable by an administrator is undone while two identities alternate that differ in the name', async (context) => {
     const { node } = elasticsearch
     const username = 'disabled'
-    const gateway = await startGatewayFor(node, { env: { ELASTAUTH_GROUP_MAPPINGS: mappings } })
+    const gateway = await startGatewayFor(node, {
+      flags: { 'cache.revalidate': '1h' }, // on a busy machine, the test takes longer than the default of a minute
+      env: { ELASTAUTH_GROUP_MAPPINGS: mappings },
+    })
     context.after(() => gateway.stop())
     const request = async (index: number) => {
       const response = await fetch(gateway.url, { headers: { 'Remote-User': username, ...headers[index % 2] } })
