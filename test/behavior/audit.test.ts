@@ -19,7 +19,6 @@ import { createFixture } from './fixture.ts'
 const { start } = await createFixture()
 const directory = mkdtempSync(join(tmpdir(), 'elastauth-audit-'))
 after(() => rmSync(directory, { recursive: true }))
-const timeout = { timeout: 120_000 }
 
 type Event = Readonly<Record<string, unknown>>
 
@@ -52,7 +51,7 @@ async function assertIntact(...paths: string[]): Promise<void> {
   assert.match(stdout, /^OK: \d+ records of \d+ chain/)
 }
 
-describe('the audit log in a file', timeout, () => {
+describe('the audit log in a file', () => {
   test('it has sign-ins and denials with their fields at log_level fatal, and elastauth audit verify accepts it', async () => {
     const path = newPath()
     const gateway = await start({
@@ -135,7 +134,7 @@ describe('the audit log in a file', timeout, () => {
   })
 })
 
-describe('a sink of the audit log that cannot be written', timeout, () => {
+describe('a sink of the audit log that cannot be written', () => {
   for (const [what, path] of Object.entries({ 'a full disk': '/dev/full', 'a pipe without a reader': 'pipe' })) {
     test(`${what} delays no request, and the log and the metrics report it`, async () => {
       const target = path === 'pipe' ? newPipe() : path
@@ -196,7 +195,7 @@ describe('a sink of the audit log that cannot be written', timeout, () => {
   })
 })
 
-test('audit.stdout writes the records between the lines of the log', timeout, async () => {
+test('audit.stdout writes the records between the lines of the log', async () => {
   const gateway = await start({ flags: { 'audit.stdout': 'true' } })
   await authorize(gateway, 'zoe')
   await gateway.stop()
@@ -210,7 +209,7 @@ test('audit.stdout writes the records between the lines of the log', timeout, as
   await assertIntact(path)
 })
 
-describe('audit.requests', timeout, async () => {
+describe('audit.requests', async () => {
   const upstream = await startUpstream((message, response) => {
     message.resume().on('end', () => response.writeHead(message.url === '/bad/_search' ? 418 : 201).end('response'))
   })
@@ -305,7 +304,7 @@ describe('audit.requests', timeout, async () => {
   })
 })
 
-test('no secret of the configuration or of a request is in any sink of the audit log', timeout, async () => {
+test('no secret of the configuration or of a request is in any sink of the audit log', async () => {
   const secrets = {
     key: 'a11ce'.padEnd(64, '0123456789abcdef'),
     proxySecret: 'proxy-secret-0815-0815',
@@ -371,7 +370,7 @@ test('no secret of the configuration or of a request is in any sink of the audit
   }
 })
 
-test('elastauth audit verify exits with 2 if it cannot verify, and with 1 if a line was changed', timeout, async () => {
+test('elastauth audit verify exits with 2 if it cannot verify, and with 1 if a line was changed', async () => {
   const path = newPath()
   const gateway = await start({ flags: { 'audit.path': path } })
   await authorize(gateway, 'val')

@@ -100,7 +100,7 @@ describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
           'redis:6379': redis.port,
         },
         // On a busy machine, a call to Redis may take longer than the default of 250 ms.
-        env: { ELASTAUTH_OIDC_ISSUER: provider.issuer, ELASTAUTH_CACHE_REDIS_TIMEOUT: '2s' },
+        env: { ELASTAUTH_OIDC_ISSUER: provider.issuer, ELASTAUTH_CACHE_REDIS_TIMEOUT: '10s' },
       })
       await assertProbesSucceed(gateway, findObject(rendered, 'Deployment').spec.template.spec.containers[0])
       const { statusCode, headers, body } = await request(`${gateway.url}/app/home`, {

@@ -142,7 +142,7 @@ for (const waitsForPreviousResponses of [true, false]) {
   const mode = waitsForPreviousResponses ? 'proxy mode' : 'auth-only mode'
   describe(`the table of connection states holds in ${mode}`, () => {
     for (const { state, event, expected } of rows) {
-      test(`in ${mode}, "${event}" in the state "${state}" leads to "${expected}"`, { timeout: 60_000 }, async () => {
+      test(`in ${mode}, "${event}" in the state "${state}" leads to "${expected}"`, async () => {
         const bed = await createTestBed(waitsForPreviousResponses)
         await states[state]!.enter(bed)
         await events[event]!(bed, states[state]!)

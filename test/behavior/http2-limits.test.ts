@@ -144,9 +144,7 @@ describe('the HTTP/2 limits after authentication', () => {
     assert.deepEqual(refusedStreams(connection), streams.slice(62))
   })
 
-  test('an idle HTTP/2 connection returns to the initial limit, and gets the higher limit again with its next authenticated request', {
-    timeout: 60_000,
-  }, async () => {
+  test('an idle HTTP/2 connection returns to the initial limit, and gets the higher limit again with its next authenticated request', async () => {
     const connection = await open()
     await acknowledge(connection)
     await authenticate(connection, 1)

@@ -54,7 +54,7 @@ function writeFiles({ cert, key }: Readonly<{ cert: string; key: string }>, prov
  * elastauth in this process, because a configuration with an invalid file is rejected before the reload: here the file
  * becomes invalid afterwards. All servers that it connects to record the client certificate of each connection.
  */
-describe('a reload', { timeout: 180_000 }, async () => {
+describe('a reload', async () => {
   writeFiles(first, authority.cert)
   const [elasticsearch, redis, upstream] = await Promise.all([
     startRecordingServer(() => 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'),

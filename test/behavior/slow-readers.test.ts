@@ -58,9 +58,7 @@ async function writeUntilStalled(socket: Socket, gateway: Gateway, maxBytes: num
 }
 
 describe('interim responses to a client that does not read are dropped', () => {
-  test('drops interim responses to an HTTP/1.1 client that does not read, and the final response arrives complete', {
-    timeout: 120_000,
-  }, async () => {
+  test('drops interim responses to an HTTP/1.1 client that does not read, and the final response arrives complete', async () => {
     const gateway = await startProxy(upstream.url, { nodeArguments })
     hintsSent = Promise.withResolvers()
     const connection = openRaw(portOf(gateway))
@@ -74,9 +72,7 @@ describe('interim responses to a client that does not read are dropped', () => {
     assert.equal(gateway.process.exitCode, null)
   })
 
-  test('drops interim responses to an HTTP/2 client that does not read, and the final response arrives', {
-    timeout: 120_000,
-  }, async () => {
+  test('drops interim responses to an HTTP/2 client that does not read, and the final response arrives', async () => {
     const gateway = await startProxy(upstream.url, { nodeArguments, flags: tlsFlags() })
     hintsSent = Promise.withResolvers()
     const connection = await openFrames(portOf(gateway))
@@ -95,9 +91,7 @@ describe('interim responses to a client that does not read are dropped', () => {
 
 describe('a tunnel to a peer that does not read', () => {
   for (const side of ['client', 'upstream'] as const) {
-    test(`a tunnel buffers no more than the sockets do when the ${side} stalls (back-pressure), and closes with the gateway`, {
-      timeout: 120_000,
-    }, async () => {
+    test(`a tunnel buffers no more than the sockets do when the ${side} stalls (back-pressure), and closes with the gateway`, async () => {
       const gateway = await startProxy(upstream.url, { nodeArguments })
       tunnel = Promise.withResolvers()
       const connection = requestWebSocket(gateway, '/tunnel')

@@ -24,9 +24,7 @@ async function handshake(options: ConnectionOptions = {}, port = portOf(gateway)
   return socket
 }
 
-test('a gateway with a TLS listener on a fixed port, whose log level hides the start line, is ready when startGateway resolves', {
-  timeout: 60_000,
-}, async () => {
+test('a gateway with a TLS listener on a fixed port, whose log level hides the start line, is ready when startGateway resolves', async () => {
   const port = await findFreePort()
   for (const scheme of ['https://', '']) {
     const flags = { ...tlsFlags(), listen: `${scheme}127.0.0.1:${port}`, log_level: 'warn' }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -217,9 +218,9 @@ async function createReplica({ redis, url, aheadMs, hashing }: ReplicaOptions) {
     async restart() {
       isRunning = false
       generation++
-      const exited = new Promise((resolve) => gateway.process.once('exit', resolve))
+      const ended = once(gateway.process, 'close') // after the last lines of its log
       gateway.process.kill('SIGKILL')
-      await exited
+      await ended
       formerWrites += writesOf(gateway)
       gateway = await start()
       isRunning = true

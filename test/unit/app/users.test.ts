@@ -20,9 +20,7 @@ const usersOf = (...names: string[]) => names.map((name) => `  ${name}: {passwor
 const occupyThreads = () =>
   Promise.all(Array.from({ length: 8 }, () => promisify(pbkdf2)('', '', 300_000, 32, 'sha512')))
 
-test('a change of users.path right after its first read is noticed, also while all threads are busy', {
-  timeout: 60_000,
-}, async () => {
+test('a change of users.path right after its first read is noticed, also while all threads are busy', async () => {
   const file = join(directory, 'users.yml')
   writeFileSync(file, `users:\n${usersOf('alice', 'bob')}`, { mode: 0o600 })
   const { promise: changed, resolve } = Promise.withResolvers<void>()
@@ -58,9 +56,7 @@ function watchUsers(file: string, onLogged: (line: { message: string }) => void,
 const configOf = (path: string) =>
   ({ auth_provider: 'users', auth_providers: [], users: { path, inline: {} } }) as never
 
-test('a changed file is read in a thread of its own, so that requests are served meanwhile, and a reload during it has priority', {
-  timeout: 60_000,
-}, async () => {
+test('a changed file is read in a thread of its own, so that requests are served meanwhile, and a reload during it has priority', async () => {
   const [before, later] = [join(directory, 'before.yml'), join(directory, 'later.yml')]
   writeFileSync(before, `users:\n${usersOf('alice')}`, { mode: 0o600 })
   writeFileSync(later, `users:\n${usersOf('carol')}`, { mode: 0o600 })
@@ -91,9 +87,7 @@ for (const [what, names] of [
   ['succeeds', ['alice', 'carol']],
   ['fails', ['alice', 'bob']], // bob would be in users.inline too
 ] as const) {
-  test(`a read of users.path that ${what} with the former users.inline does not replace the users of a reload`, {
-    timeout: 60_000,
-  }, async (t) => {
+  test(`a read of users.path that ${what} with the former users.inline does not replace the users of a reload`, async (t) => {
     const file = join(directory, `read-that-${what}.yml`)
     writeFileSync(file, `users:\n${usersOf('alice')}`, { mode: 0o600 })
     const lines: string[] = []
@@ -119,7 +113,7 @@ for (const [what, names] of [
   })
 }
 
-test('a reload does not read an unchanged file again, but reports its fault again', { timeout: 60_000 }, async () => {
+test('a reload does not read an unchanged file again, but reports its fault again', async () => {
   const file = join(directory, 'reloaded.yml')
   writeFileSync(file, `users:\n${usersOf('alice')}`, { mode: 0o600 })
   const { promise: rejected, resolve } = Promise.withResolvers<string>()

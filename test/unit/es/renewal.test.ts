@@ -12,9 +12,7 @@ import { authority } from '../../support/tls-files.ts'
 /** How many calls run on a host at a time. */
 const maxConnections = 16
 
-test('a reload of certificates closes the connections of the former client when its running and queued calls have ended', {
-  timeout: 60_000,
-}, async () => {
+test('a reload of certificates closes the connections of the former client when its running and queued calls have ended', async () => {
   const held: ServerResponse[] = []
   const { promise: isFull, resolve: onFull } = Promise.withResolvers<void>()
   let isReleased = false
