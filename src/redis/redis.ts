@@ -100,8 +100,10 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
      */
     async start(): Promise<void> {
       if (commands.status !== 'ready') {
-        const timeout = sleep(Math.max(minStartTimeoutMs, connection.timeoutMs), undefined, { ref: false })
-        await Promise.race([once(commands, 'ready').catch(() => {}), timeout])
+        const timeoutMs = Math.max(minStartTimeoutMs, connection.timeoutMs)
+        const connected = once(commands, 'ready').then(Boolean, () => false)
+        const isConnected = await Promise.race([connected, sleep(timeoutMs, false, { ref: false })])
+        if (!isConnected) lastError ??= `no connection within ${timeoutMs} ms`
       }
       await ping().catch(() => {})
       commands.on('ready', () => ping().catch(() => {})) // reports the recovery before a request needs Redis

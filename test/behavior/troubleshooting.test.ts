@@ -9,7 +9,7 @@ import { createCertificateAuthority } from '../support/elasticsearch/certificate
 import { type Gateway, type GatewayOptions, startGateway, subRequestUrlOf, testKey } from '../support/gateway.ts'
 import { findFreePort } from '../support/port.ts'
 import { doctorTitles, findQuoted, isQuoted, quotedCases } from '../support/troubleshooting.ts'
-import { startUpstream } from '../support/upstream.ts'
+import { startRawUpstream, startUpstream } from '../support/upstream.ts'
 import { runDoctor } from './doctor.ts'
 import { runElastauth } from './elastauth-command.ts'
 import { createFixture, sendSubRequest, serviceAccount } from './fixture.ts'
@@ -130,6 +130,13 @@ const reproductions: Readonly<Record<string, () => Promise<Gateway[]>>> = {
     await startAndRequest({
       flags: { 'cache.type': 'redis', 'cache.redis_host': `${unknownHost}:6379` },
       env: { ELASTAUTH_SECRET_KEY: '5eed'.padEnd(64, '0a1b2c3d') },
+    }),
+    await start({
+      flags: {
+        'cache.type': 'redis',
+        'cache.redis_host': `127.0.0.1:${(await startRawUpstream()).port}`, // which never responds
+        'cache.redis_timeout': '2s',
+      },
     }),
   ],
   "Traefik can't reach elastauth": async () => [await start()],

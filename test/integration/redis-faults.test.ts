@@ -90,6 +90,14 @@ describe('with a faulty Redis', { skip, timeout: 600_000 }, () => {
     assert.equal(outagesLogged(gateway), 0)
   })
 
+  test('names the time that it has waited if Redis hangs for longer at the start', async () => {
+    redis.pause()
+    const gateway = await start({ 'cache.redis_timeout': '1500ms' })
+    assert.match(String(gateway.log.find(isDownMessage)!.message), /not connected: no connection within 1500 ms/)
+    redis.resume()
+    await gateway.logged(isUpMessage)
+  })
+
   test('serves every request while Redis is killed under load, and reconnects after its restart', async () => {
     const gateway = await start()
     const statuses: number[] = []
