@@ -15,7 +15,9 @@ export type Sessions = Readonly<Record<string, Person>>
  */
 export function startFakeAuthelia(sessions: Sessions, cleanup: AsyncDisposableStack): Promise<Address> {
   return listen(
-    createServer({ maxHeaderSize: 64 * 1024 }, (request, response) => respond(request, response, sessions)),
+    createServer({ maxHeaderSize: 64 * 1024, keepAliveTimeout: 60_000 }, (request, response) =>
+      respond(request, response, sessions),
+    ),
     cleanup,
   )
 }

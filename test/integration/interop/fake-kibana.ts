@@ -28,7 +28,7 @@ export async function startFakeKibana(
   cleanup: AsyncDisposableStack,
 ): Promise<FakeKibana> {
   let requests = 0
-  const server = createServer({ maxHeaderSize: 128 * 1024 }, async (request, response) => {
+  const server = createServer({ maxHeaderSize: 128 * 1024, keepAliveTimeout: 60_000 }, async (request, response) => {
     requests++
     let bytes = 0
     for await (const chunk of request) bytes += chunk.length
