@@ -113,6 +113,6 @@ test('after SIGHUP, new connections with a certificate from the previous client_
 })
 
 test('elastauth health succeeds if the listener requires a client certificate, and reports that it does', async () => {
-  const { code, stdout } = await runHealth(`https://127.0.0.1:${portOf(requiring)}`)
+  const { code, stdout } = await runHealth(['--listen', `https://127.0.0.1:${portOf(requiring)}`])
   assert.deepEqual([code, /asks for a client certificate/.test(stdout)], [0, true])
 })

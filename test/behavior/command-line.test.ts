@@ -95,9 +95,9 @@ test('suggests the correct spelling of a misspelled flag, and rejects a secret p
 test('health exits with 0 while elastauth runs, and with 1 after it has stopped', async () => {
   const listen = `127.0.0.1:${await findFreePort()}` // which no other program gets after the stop
   const gateway = await start({ flags: { listen } })
-  assert.equal((await runHealth(listen)).code, 0)
+  assert.equal((await runHealth(['--listen', listen])).code, 0)
   await gateway.stop()
-  const afterStop = await runHealth(listen)
+  const afterStop = await runHealth(['--listen', listen])
   assert.equal(afterStop.code, 1)
   assert.match(afterStop.stderr, /does not respond/)
 })

@@ -20,10 +20,13 @@ export function runElastauth(
 /** For `node`: with these arguments, `elastauth health` waits for a response as long as a busy machine needs. */
 export const patientHealth = ['--import', new URL('../support/patient-health.ts', import.meta.url).href]
 
-/** Runs `elastauth health` for these listeners. */
-export function runHealth(listen: string): Promise<CommandResult> {
-  const args = [...patientHealth, main, 'health', '--listen', listen]
-  return runCommand(process.execPath, args, { PATH: process.env.PATH, ...compileCache })
+/** Runs `elastauth health` with these flags. */
+export function runHealth(
+  flags: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CommandResult> {
+  const args = [...patientHealth, main, 'health', ...flags]
+  return runCommand(process.execPath, args, { PATH: process.env.PATH, ...compileCache, ...env })
 }
 
 /** Runs a command of elastauth whose reader ends, as `head` does: at once, or when the first output has arrived. */

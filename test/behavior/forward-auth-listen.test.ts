@@ -108,7 +108,7 @@ describe('with forward_auth.listen', async () => {
   })
 
   test('with forward_auth.listen, elastauth health connects to listen', async () => {
-    const { code, stdout } = await runHealth(new URL(pages).host)
+    const { code, stdout } = await runHealth(['--listen', new URL(pages).host])
     assert.deepEqual([code, /responded with 200/.test(stdout)], [0, true])
   })
 })

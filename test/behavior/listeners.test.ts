@@ -206,17 +206,17 @@ describe('elastauth health', () => {
   test('elastauth health can check a unix socket', async () => {
     const path = newPath()
     const gateway = await start({ flags: { listen: `127.0.0.1:0,unix:${path}` } })
-    const { code, stdout } = await runHealth(`unix:${path}`)
+    const { code, stdout } = await runHealth(['--listen', `unix:${path}`])
     assert.deepEqual([code, /unix:.*responded with 200/.test(stdout)], [0, true])
     await gateway.stop()
-    const afterStop = await runHealth(`unix:${path}`)
+    const afterStop = await runHealth(['--listen', `unix:${path}`])
     assert.deepEqual([afterStop.code, /does not respond/.test(afterStop.stderr)], [1, true])
   })
 
   test('elastauth health succeeds if one of several listeners responds', async () => {
     const gateway = await start()
     const { host } = new URL(gateway.url)
-    const { code } = await runHealth(`unix:${newPath()},${host}`)
+    const { code } = await runHealth(['--listen', `unix:${newPath()},${host}`])
     assert.equal(code, 0)
   })
 })

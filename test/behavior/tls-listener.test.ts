@@ -201,7 +201,7 @@ describe('configuration faults of a TLS listener', () => {
 test('elastauth health uses TLS, whatever the names in the certificate', async () => {
   const named = tlsFlags(authority.issue('elastauth.example.com', { names: ['elastauth.example.com'] }), 'named')
   const { url } = await start({ flags: named })
-  const { code, stdout } = await runHealth(`https://127.0.0.1:${new URL(url).port}`)
+  const { code, stdout } = await runHealth(['--listen', `https://127.0.0.1:${new URL(url).port}`])
   assert.deepEqual([code, /responded with 200/.test(stdout)], [0, true])
 })
 

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { type Command, parseCommand } from '../../../src/cli/args.ts'
-import { type CommandResult, runElastauth } from '../../behavior/elastauth-command.ts'
+import { runHealth } from '../../behavior/elastauth-command.ts'
 
 const commandLines: [line: string, command: Command][] = [
   ['', { name: 'serve', flags: {} }],
@@ -157,11 +157,9 @@ test('elastauth health succeeds while elastauth runs, even if the configuration 
     ELASTAUTH_SECRET_KEY: 'broken',
     ELASTAUTH_X: 'x',
   }
-  let result: CommandResult
-  do result = await runElastauth(['health', '--config', '/does/not/exist'], env)
-  while (result.stderr.includes('no response within')) // on a busy machine, the response may come after three seconds
-  assert.equal(result.code, 0)
-  assert.deepEqual(new Set(requestedPaths), new Set(['/elastauth/health']))
+  const { code } = await runHealth(['--config', '/does/not/exist'], env)
+  assert.equal(code, 0)
+  assert.deepEqual(requestedPaths, ['/elastauth/health'])
 })
 
 test('the help, the messages and the faults name only files that the package and the image contain', () => {
