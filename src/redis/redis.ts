@@ -101,7 +101,10 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
     async start(): Promise<void> {
       if (commands.status !== 'ready') {
         const timeoutMs = Math.max(minStartTimeoutMs, connection.timeoutMs)
-        const connected = once(commands, 'ready').then(Boolean, () => false)
+        const connected = once(commands, 'ready').then(
+          () => true,
+          () => false,
+        )
         const isConnected = await Promise.race([connected, sleep(timeoutMs, false, { ref: false })])
         if (!isConnected) lastError ??= `no connection within ${timeoutMs} ms`
       }
