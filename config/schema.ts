@@ -481,7 +481,7 @@ export const schema = {
       default: null,
     },
     redis_timeout: {
-      doc: 'Timeout of one call to Redis. After it, elastauth continues without Redis; a request that needs a session from Redis gets 503.',
+      doc: 'Timeout of one call to Redis. After it, elastauth continues without Redis; a request that needs a session from Redis gets 503. At the start, elastauth waits for the connection as long, and at least 1 s.',
       format: 'duration',
       default: '250ms',
       min: 10,

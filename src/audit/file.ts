@@ -111,7 +111,7 @@ async function endsWithoutNewline(path: string): Promise<boolean> {
     const { buffer } = await readFile(file, Buffer.alloc(1), 0, 1, stats.size - 1)
     return buffer[0] !== newline
   } finally {
-    // Until it is closed, a pipe without a reader seems to have one.
+    // Awaited, because until this descriptor is closed, a pipe without a reader has one.
     await closeDescriptor(file)
   }
 }

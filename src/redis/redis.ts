@@ -18,7 +18,7 @@ export type RedisOptions = Readonly<{
 }> &
   Pick<RedisCallOptions, 'countCall' | 'onStateChange'>
 
-/** `start` waits for the first connection as long as for a call, and at least this long. */
+/** `start` waits `cache.redis_timeout` for the first connection, but at least this long. */
 const minStartTimeoutMs = 1000
 
 /** Creates the connections to Redis, through which replicas share user states, sessions, and messages about changes of both. */
@@ -34,8 +34,9 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
   commands.on('close', () => {
     if (!wasConnected && tls === undefined) lastError ??= `the server closed the connection; ${tlsHint}`
   })
-  commands.once('ready', () => {
+  commands.on('ready', () => {
     wasConnected = true
+    lastError = undefined
   })
   const calls = createRedisCall({
     timeoutMs: connection.timeoutMs,
@@ -96,17 +97,17 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
     checkSessions: () => sessions.useOnce('ready', 1000),
     /**
      * Waits for the first connection, so that the first requests can use Redis. Reports a failure if Redis is not connected in
-     * time.
+     * time. @param maxMs the caller's own limit
      */
-    async start(): Promise<void> {
+    async start(maxMs = Number.POSITIVE_INFINITY): Promise<void> {
       if (commands.status !== 'ready') {
-        const timeoutMs = Math.max(minStartTimeoutMs, connection.timeoutMs)
-        const connected = once(commands, 'ready').then(
+        const timeoutMs = Math.min(maxMs, Math.max(minStartTimeoutMs, connection.timeoutMs))
+        const isReady = once(commands, 'ready').then(
           () => true,
           () => false,
         )
-        const isConnected = await Promise.race([connected, sleep(timeoutMs, false, { ref: false })])
-        if (!isConnected) lastError ??= `no connection within ${timeoutMs} ms`
+        const isInTime = await Promise.race([isReady, sleep(timeoutMs, false, { ref: false })])
+        if (!isInTime) lastError ??= `no connection within ${timeoutMs} ms`
       }
       await ping().catch(() => {})
       commands.on('ready', () => ping().catch(() => {})) // reports the recovery before a request needs Redis

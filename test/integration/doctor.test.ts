@@ -5,7 +5,7 @@ import { runDoctor } from '../behavior/doctor.ts'
 import { callElasticsearch } from '../support/elasticsearch/call-elasticsearch.ts'
 import { startElasticsearch } from '../support/elasticsearch/elasticsearch.ts'
 import { useElasticsearch } from '../support/elasticsearch/use-elasticsearch.ts'
-import { authorize, startGateway } from '../support/gateway.ts'
+import { authorize, elasticsearchFlags, startGateway } from '../support/gateway.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
 import { findFreePort } from '../support/port.ts'
 import { redisFlags } from '../support/redis/flags.ts'
@@ -17,8 +17,6 @@ import { eventually } from '../support/wait.ts'
 const elasticsearch = await useElasticsearch()
 const stamp = Date.now().toString(36)
 const env = { ELASTAUTH_SECRET_KEY: randomBytes(32).toString('hex') }
-/** The checks have half of this time, because the node may be busy with other tests, and so may the other servers. */
-const patient = { 'elasticsearch.timeout': '60s' }
 const statusOf = (checks: readonly { title: string; status: string }[], name: string) =>
   checks.filter(({ title }) => title.startsWith(name)).map(({ status }) => status)
 
@@ -46,7 +44,7 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     const flags = {
       listen: `127.0.0.1:${await findFreePort()}`,
       'elasticsearch.hosts': node.url,
-      ...patient,
+      ...elasticsearchFlags,
       default_roles: 'viewer',
     }
     const gateway = await startGateway({ flags, env: { ...env, ...account } })
@@ -71,7 +69,7 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     const flags = {
       listen: `127.0.0.1:${await findFreePort()}`,
       'elasticsearch.hosts': node.url,
-      ...patient,
+      ...elasticsearchFlags,
       default_roles: 'viewer',
     }
     const account = await createAccount(node, `watcher-${stamp}`, ['monitor'])
@@ -92,7 +90,11 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
     async function check(privileges: readonly string[]) {
       const role = { indices: [{ names: ['audit-of-doctor-*'], privileges }] }
       const { body } = await call('/_security/api_key', 'POST', { name: 'audit', role_descriptors: { role } })
-      const flags = { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': node.url, ...patient }
+      const flags = {
+        listen: `127.0.0.1:${await findFreePort()}`,
+        'elasticsearch.hosts': node.url,
+        ...elasticsearchFlags,
+      }
       const { checks } = await runDoctor(
         { ...flags, default_roles: 'viewer', 'audit.elasticsearch.data_stream': name },
         {
@@ -117,7 +119,11 @@ describe('elastauth doctor with a real Elasticsearch', { skip: elasticsearch.ski
 
   test('finds the cause that docs/troubleshooting.md names under "Signed in, but without privileges"', async () => {
     const { node } = elasticsearch
-    const flags = { listen: `127.0.0.1:${await findFreePort()}`, 'elasticsearch.hosts': node.url, ...patient }
+    const flags = {
+      listen: `127.0.0.1:${await findFreePort()}`,
+      'elasticsearch.hosts': node.url,
+      ...elasticsearchFlags,
+    }
     const { checks } = await runDoctor(
       { ...flags, default_roles: 'no-such-role' },
       { ...env, ELASTAUTH_ELASTICSEARCH_USERNAME: node.username, ELASTAUTH_ELASTICSEARCH_PASSWORD: node.password },
@@ -142,7 +148,7 @@ describe('elastauth doctor with a node with TLS and without its native realm', {
     const flags = {
       listen: `127.0.0.1:${await findFreePort()}`,
       'elasticsearch.hosts': node.url,
-      ...patient,
+      ...elasticsearchFlags,
       default_roles: 'viewer',
     }
     const unknown = await runDoctor(flags, { ...env, ...account })
@@ -169,7 +175,7 @@ describe('elastauth doctor with Redis', { skip: skipWithoutRedis() }, async () =
   after(() => idp.stop())
   const flags = {
     'elasticsearch.dry_run': 'true',
-    ...patient,
+    ...elasticsearchFlags,
     ...redisFlags,
     'cache.redis_host': redis.address,
     auth_provider: 'oidc',
@@ -199,7 +205,7 @@ describe('elastauth doctor with Redis', { skip: skipWithoutRedis() }, async () =
     for (const key of await redis.client.keys('*')) assert.ok((await redis.client.pttl(key)) <= 1000, key)
   })
 
-  test('names the fix if Redis rejects the password, is full, or cannot be reached', async () => {
+  test('names the fix if Redis rejects the password, is full, hangs, or cannot be reached', async () => {
     const listen = `127.0.0.1:${await findFreePort()}`
     const fixOf = async (more: Record<string, string>, moreEnv: Record<string, string> = {}) =>
       (await runDoctor({ ...flags, listen, ...more }, { ...secrets, ...moreEnv })).checks.find(
@@ -210,6 +216,9 @@ describe('elastauth doctor with Redis', { skip: skipWithoutRedis() }, async () =
       /cache\.redis_password/,
     )
     assert.equal(await fixOf({ 'cache.redis_host': '127.0.0.1:9' }), 'start it, or correct cache.redis_*')
+    redis.pause() // for longer than all checks may take
+    assert.equal(await fixOf({ 'elasticsearch.timeout': '9s' }), 'start it, or correct cache.redis_*')
+    redis.resume()
     await redis.client.config('SET', 'maxmemory-policy', 'noeviction')
     await redis.client.config('SET', 'maxmemory', '1')
     assert.equal(await fixOf({}), 'raise maxmemory of Redis')
