@@ -24,8 +24,8 @@ function findBlock(language: string, part: string): string {
   return found[0]!.text
 }
 
-async function signIn({ flags, env = {} }: GatewayOptions, identity: Record<string, string>) {
-  const gateway = await startGateway({ flags: { ...elasticsearchFlags, ...flags }, env })
+async function signIn({ flags, ...rest }: GatewayOptions, identity: Record<string, string>) {
+  const gateway = await startGateway({ flags: { ...elasticsearchFlags, ...flags }, ...rest })
   after(() => gateway.stop())
   const response = await fetch(gateway.url, { headers: identity })
   assert.equal(response.status, 200, gateway.output())

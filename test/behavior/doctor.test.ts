@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { request } from 'undici'
-import { authorize } from '../support/gateway.ts'
+import { authorize, elasticsearchFlags } from '../support/gateway.ts'
 import { findFreePort } from '../support/port.ts'
 import { authority, caFile } from '../support/tls-files.ts'
 import { startTcpUpstream, startUpstream } from '../support/upstream.ts'
@@ -25,8 +25,6 @@ after(() => rmSync(directory, { recursive: true }))
 const secretKey = randomBytes(32).toString('hex')
 const account = { ELASTAUTH_ELASTICSEARCH_USERNAME: 'keeper', ELASTAUTH_ELASTICSEARCH_PASSWORD: 'changeme' }
 const env = { ...account, ELASTAUTH_SECRET_KEY: secretKey }
-/** So that the checks have half a minute instead of 4.5 s. */
-const patient = { 'elasticsearch.timeout': '1m' }
 const freeAddress = async () => `127.0.0.1:${await findFreePort()}`
 
 async function doctor(
@@ -37,7 +35,7 @@ async function doctor(
     listen: await freeAddress(),
     'elasticsearch.hosts': elasticsearchUrl,
     default_roles: 'viewer',
-    ...patient,
+    ...elasticsearchFlags,
   }
   return runDoctor({ ...usual, ...flags }, { ...env, ...more })
 }
@@ -45,7 +43,7 @@ async function doctor(
 describe('elastauth doctor', () => {
   test('doctor exits with 0 and reports each check in a line if nothing is wrong', async () => {
     const listen = await freeAddress()
-    const flags = { listen, 'elasticsearch.hosts': elasticsearchUrl, default_roles: 'viewer', ...patient }
+    const flags = { listen, 'elasticsearch.hosts': elasticsearchUrl, default_roles: 'viewer', ...elasticsearchFlags }
     const gateway = await start({ flags, env })
     assert.equal((await authorize(gateway, 'ann')).status, 200)
     const args = Object.entries({ ...flags, log_format: 'json' }).flatMap(([key, value]) => [`--${key}`, value])
@@ -76,7 +74,7 @@ describe('elastauth doctor', () => {
         '--default_roles',
         'viewer',
         '--elasticsearch.timeout',
-        patient['elasticsearch.timeout'],
+        elasticsearchFlags['elasticsearch.timeout'],
       ],
       { ...env, ELASTAUTH_SECRET_KEY: '0123456789abcdef'.repeat(4) },
     )

@@ -17,7 +17,7 @@ export function runElastauth(
   return runCommand(process.execPath, [main, ...args], { PATH: process.env.PATH, ...compileCache, ...env }, input)
 }
 
-/** For `node`: with these arguments, `elastauth health` waits for a response as long as a busy machine needs. */
+/** Arguments for `node` that let `elastauth health` wait an hour for a response. */
 export const patientHealth = ['--import', new URL('../support/patient-health.ts', import.meta.url).href]
 
 /** Runs `elastauth health` with these flags. */

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, request as forward, type OutgoingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, test } from 'node:test'
+import { keepAlive } from '../support/keep-alive.ts'
 import { createFixture, sendSubRequest } from './fixture.ts'
 
 type WrongResponse = Readonly<{ status: number; headers?: OutgoingHttpHeaders; body?: string }>
@@ -10,7 +11,7 @@ type WrongResponse = Readonly<{ status: number; headers?: OutgoingHttpHeaders; b
 const { elasticsearch, elasticsearchUrl, start } = await createFixture()
 /** While set, the response to "get user" instead of the fake Elasticsearch's. */
 let wrongResponse: WrongResponse | undefined
-const proxy = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+const proxy = createServer(keepAlive, (request, response) => {
   if (wrongResponse !== undefined && request.method === 'GET' && request.url!.startsWith('/_security/user/')) {
     request.resume()
     response.writeHead(wrongResponse.status, wrongResponse.headers).end(wrongResponse.body)

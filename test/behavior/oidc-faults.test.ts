@@ -50,7 +50,7 @@ test('1,000 tokens with invented key IDs cause one fetch of the keys', async () 
   assert.equal(await verdictOf(await bearer(url, await idp.sign({ jti: 'good' }))), '200 alice')
 })
 
-/** A time limit only for the fault that waits for it, because a busy machine may exceed it with another one. */
+/** Limits calls only for the fault that waits for the limit: with another fault, a busy machine could exceed it first. */
 const limitFor = (fault: Interceptor): Record<string, string> => (fault === hang ? { 'oidc.timeout': '3s' } : {})
 
 const faults: [what: string, fault: Interceptor, reason: RegExp][] = [

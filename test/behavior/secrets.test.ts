@@ -65,11 +65,11 @@ async function requestPage(target: string, ...lines: string[]): Promise<number> 
   return status
 }
 
-/** Repeats a sub-request while it exceeds `elasticsearch.timeout`, as on a busy machine. */
+/** Repeats a sub-request that exceeds `elasticsearch.timeout`, as on a busy machine, but not without end. */
 async function sendInTime(username: string): Promise<number> {
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     const status = await sendSubRequest('/', fromProxy, `Remote-User: ${username}`)
-    if (status !== 503) return status
+    if (status !== 503 || attempt === 20) return status
   }
 }
 

@@ -6,7 +6,14 @@ import { after, test } from 'node:test'
 import { request } from 'undici'
 import { errorTable } from '../../src/http/errors.ts'
 import { createCertificateAuthority } from '../support/elasticsearch/certificates.ts'
-import { type Gateway, type GatewayOptions, startGateway, subRequestUrlOf, testKey } from '../support/gateway.ts'
+import {
+  elasticsearchFlags,
+  type Gateway,
+  type GatewayOptions,
+  startGateway,
+  subRequestUrlOf,
+  testKey,
+} from '../support/gateway.ts'
 import { findFreePort } from '../support/port.ts'
 import { doctorTitles, findQuoted, isQuoted, quotedCases } from '../support/troubleshooting.ts'
 import { startRawUpstream, startUpstream } from '../support/upstream.ts'
@@ -17,9 +24,6 @@ import { createFixture, sendSubRequest, serviceAccount } from './fixture.ts'
 const { start: startWithRole, elasticsearchUrl } = await createFixture({
   accounts: { alice: { password: 'set-by-an-admin' }, lowly: { password: 'changeme' } },
 })
-
-/** All checks of doctor together have half of this time. By default, they have 4.5 s, which a busy machine may exceed. */
-const patient = { 'elasticsearch.timeout': '1m' }
 
 type Settings = Required<Pick<GatewayOptions, 'flags' | 'env'>>
 
@@ -32,7 +36,7 @@ async function start(
 ): Promise<Gateway> {
   const settings = {
     flags: {
-      ...patient,
+      ...elasticsearchFlags,
       listen: `127.0.0.1:${await findFreePort()}`,
       'elasticsearch.hosts': elasticsearchUrl,
       ...flags,
@@ -245,8 +249,8 @@ test('elastauth doctor finds the cause that docs/troubleshooting.md names under 
     response.setHeader('kbn-name', 'kibana')
     setTimeout(() => response.end(), 50)
   })
-  const elasticsearchFlags = { ...patient, 'elasticsearch.hosts': elasticsearchUrl }
-  const flags = { ...proxyTo(url).flags, 'cache.rotation_pause': '1ms', ...elasticsearchFlags }
+  const own = { 'cache.rotation_pause': '1ms', 'elasticsearch.hosts': elasticsearchUrl }
+  const flags = { ...proxyTo(url).flags, ...elasticsearchFlags, ...own }
   const { checks } = await runDoctor(flags, { ...serviceAccount, ELASTAUTH_SECRET_KEY: testKey })
   const { detail, fix } = checks.find(({ title, status }) => title === 'Upstream' && status === 'warning')!
   assert.deepEqual(doctorTitles.get('Kibana asks users to sign in about once an hour'), ['Upstream'])

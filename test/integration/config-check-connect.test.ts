@@ -5,7 +5,7 @@ import { after, describe, test } from 'node:test'
 import { runElastauth } from '../behavior/elastauth-command.ts'
 import { serviceAccount } from '../behavior/fixture.ts'
 import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elasticsearch.ts'
-import { testKey } from '../support/gateway.ts'
+import { elasticsearchFlags, testKey } from '../support/gateway.ts'
 import { respondHtml } from '../support/oidc/faults.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
 import { redisFlags } from '../support/redis/flags.ts'
@@ -14,11 +14,8 @@ import { usersEnv, usersFlags } from '../support/sign-in-form.ts'
 
 const skip = skipWithoutRedis()
 
-/** The checks have half of this time, because a server may be busy. */
-const patient = { 'elasticsearch.timeout': '60s' }
-
 async function checkConfig(flags: Readonly<Record<string, string>>, env: Readonly<Record<string, string>>) {
-  const args = Object.entries({ ...patient, ...flags }).flatMap(([key, value]) => [`--${key}`, value])
+  const args = Object.entries({ ...elasticsearchFlags, ...flags }).flatMap(([key, value]) => [`--${key}`, value])
   const ended = await runElastauth(['config', 'check', '--connect', ...args], {
     ELASTAUTH_SECRET_KEY: testKey,
     ...serviceAccount,

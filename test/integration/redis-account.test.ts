@@ -96,7 +96,7 @@ describe('sessions that three replicas list and end, with a real Redis', { skip:
   test('without Redis, sessions can be neither listed nor ended, and the response says so', async () => {
     const agent = await signInWithPassword('bob', first)
     assert.deepEqual(await isSignedInAt(agent), everywhere)
-    // Only this replica, so that no call of the others exceeds its timeout by chance.
+    // A replica of its own with a short timeout, so that calls of the others do not time out by chance.
     const { url } = await startProxy({ ...flags, 'cache.redis_timeout': '500ms' }, usersEnv)
     agent.setCookie(url, sessionCookie, idOf(agent))
     await eventually(

@@ -27,15 +27,15 @@ export type BrowserOptions = Readonly<{
   args?: readonly string[]
 }>
 
-/** Chromium would look up the hosts of its services thousands of times in a run, and DNS servers drop queries of a flood. */
-const noServices = ['google.com', 'googleapis.com', 'gvt1.com'].map((name) => `MAP *.${name} ~NOTFOUND`).join()
+/** Without this, Chromium looks up the hosts of its own services thousands of times in a run, and DNS servers may drop queries. */
+const blockedHosts = ['google.com', 'googleapis.com', 'gvt1.com'].map((name) => `MAP *.${name} ~NOTFOUND`).join()
 
 export async function startBrowser({ keepsPages = false, args: more = [] }: BrowserOptions = {}): Promise<BrowserKit> {
   const executablePath = findChromium()
   if (executablePath === undefined) throw new Error('there is no chromium on the PATH')
   // For containers, which often run as root and have a small /dev/shm.
   const forContainers = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
-  const args = [...forContainers, '--disable-background-networking', `--host-resolver-rules=${noServices}`, ...more]
+  const args = [...forContainers, '--disable-background-networking', `--host-resolver-rules=${blockedHosts}`, ...more]
   const ignoreDefaultArgs = keepsPages ? ['--disable-back-forward-cache'] : []
   const browser = await chromium.launch({ executablePath, args, ignoreDefaultArgs, timeout: pageTimeoutMs })
   return Object.freeze({

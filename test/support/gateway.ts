@@ -163,7 +163,10 @@ export async function metricsUrlOf({ logged }: Pick<Gateway, 'logged'>): Promise
   return / and (\S+) \(metrics\)/.exec(message!)![1]!
 }
 
-/** For a gateway with a real Elasticsearch. On a busy machine, or a slow disk, a call may take longer than the default of 10 s. */
+/**
+ * For tests that wait for no timeout of Elasticsearch: on a busy machine or a slow disk, a call may take longer than the default of
+ * 10 s. All checks of doctor, and of `config check --connect`, have half of this time together.
+ */
 export const elasticsearchFlags = { 'elasticsearch.timeout': '60s' } as const
 
 /** Starts elastauth with this Elasticsearch, real or fake. Users get the role `viewer` unless the options say otherwise. */

@@ -4,6 +4,7 @@ import { createServer as createHttpsServer, type ServerOptions } from 'node:http
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { after } from 'node:test'
 import { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
+import { keepAlive } from './keep-alive.ts'
 import { createSignal } from './wait.ts'
 
 type RespondWith<Handler> = Readonly<{
@@ -23,7 +24,7 @@ export async function startUpstream(
   { host = '127.0.0.1', port: requestedPort = 0, tls }: UpstreamOptions = {},
 ): Promise<Upstream> {
   const { handle: listener, respondWith } = createHandler(initialListener)
-  const timeouts = { keepAliveTimeout: 60_000, requestTimeout: 0 }
+  const timeouts = { ...keepAlive, requestTimeout: 0 }
   const server = tls ? createHttpsServer({ ...timeouts, ...tls }, listener) : createHttpServer(timeouts, listener)
   server.listen(requestedPort, host)
   await once(server, 'listening')

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { keepAlive } from '../../support/keep-alive.ts'
 import { type Address, listen } from './listen.ts'
 
 export type Person = Readonly<{ username: string; groups?: string; email?: string; name?: string }>
@@ -15,7 +16,7 @@ export type Sessions = Readonly<Record<string, Person>>
  */
 export function startFakeAuthelia(sessions: Sessions, cleanup: AsyncDisposableStack): Promise<Address> {
   return listen(
-    createServer({ maxHeaderSize: 64 * 1024, keepAliveTimeout: 60_000 }, (request, response) =>
+    createServer({ maxHeaderSize: 64 * 1024, ...keepAlive }, (request, response) =>
       respond(request, response, sessions),
     ),
     cleanup,

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { Elasticsearch } from '../../support/elasticsearch/node.ts'
+import { keepAlive } from '../../support/keep-alive.ts'
 import { type Address, listen } from './listen.ts'
 
 /** A request that reached the application, with the user that Elasticsearch authenticates it as. */
@@ -28,7 +29,7 @@ export async function startFakeKibana(
   cleanup: AsyncDisposableStack,
 ): Promise<FakeKibana> {
   let requests = 0
-  const server = createServer({ maxHeaderSize: 128 * 1024, keepAliveTimeout: 60_000 }, async (request, response) => {
+  const server = createServer({ maxHeaderSize: 128 * 1024, ...keepAlive }, async (request, response) => {
     requests++
     let bytes = 0
     for await (const chunk of request) bytes += chunk.length

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { keepAlive } from '../keep-alive.ts'
 import { findFreePort } from '../port.ts'
 import {
   authenticate,
@@ -60,7 +61,7 @@ export function createFakeElasticsearch(options: Options = {}): FakeElasticsearc
   const counters = { requests: 0, writes: 0, rejectedLogins: 0 }
   const state = { users, keys, roles, forbidsPut: () => faults.forbidPut, rejectsHash: () => faults.rejectHash }
 
-  const server = createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
+  const server = createServer(keepAlive, async (request, response) => {
     const call = describe(request)
     calls.push(call)
     counters.requests++

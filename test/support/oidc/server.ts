@@ -1,13 +1,11 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
+import { keepAlive } from '../keep-alive.ts'
 import { findFreePort } from '../port.ts'
 
-/**
- * A server on a free port of `localhost`, which can be closed and reopened on the same port. By default, Node would close a connection
- * that is idle for six seconds, just when a client uses it again after a pause of the machine.
- */
+/** A server on a free port of `localhost`, which can be closed and reopened on the same port. */
 export async function startServer(listener: RequestListener) {
-  const server = createServer({ keepAliveTimeout: 60_000 }, listener)
+  const server = createServer(keepAlive, listener)
   const listen = async (port: number) => {
     server.listen(port, 'localhost')
     await once(server, 'listening')

@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders, type RequestListener } from 'no
 import type { AddressInfo } from 'node:net'
 import { after } from 'node:test'
 import { gunzipSync } from 'node:zlib'
+import { keepAlive } from '../keep-alive.ts'
 import { createSignal } from '../wait.ts'
 import { decodeMessage, type Fields, hexOf, messagesOf, numberOf, textOf } from './protobuf.ts'
 
@@ -49,7 +50,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const chunks: Buffer[] = []
   const { notify, waitFor } = createSignal()
   let respond: RequestListener | undefined
-  const server = createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
+  const server = createServer(keepAlive, async (request, response) => {
     const parts = await request.toArray()
     exports.push(request.headers)
     notify()

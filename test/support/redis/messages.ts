@@ -3,7 +3,7 @@ import { channel } from '../../../src/redis/store.ts'
 import { eventually } from '../wait.ts'
 
 export type Messages = Readonly<{
-  /** The messages since `clear`, with all that were published before the call. */
+  /** The messages since `clear`, including all that were published before this call. */
   received: () => Promise<readonly string[]>
   clear: () => Promise<void>
   stop: () => void

@@ -6,9 +6,10 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { after, describe, test } from 'node:test'
 import { createProviderFetch, type ProviderFetchOptions } from '../../../../src/providers/oidc/provider-fetch.ts'
 import { createCertificateAuthority } from '../../../support/elasticsearch/certificates.ts'
+import { keepAlive } from '../../../support/keep-alive.ts'
 
 async function serve(listener: RequestListener) {
-  const server = createServer({ keepAliveTimeout: 60_000 }, listener)
+  const server = createServer(keepAlive, listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   after(() => {

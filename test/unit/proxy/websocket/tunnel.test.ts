@@ -127,17 +127,18 @@ async function openHalfOpenTunnel() {
   return tunnel
 }
 
-/** Lets pending work continue, and time pass, until the promise resolves or rejects. */
-async function tickUntil(promise: Promise<void>, tick: () => void): Promise<void> {
+/** Lets pending work continue, and time pass, until the promise resolves or rejects, or the test is aborted. */
+async function tickUntil(promise: Promise<void>, tick: () => void, signal: AbortSignal): Promise<void> {
   let isOver = false
   const end = () => {
     isOver = true
   }
   promise.then(end, end)
-  while (!isOver) {
+  while (!isOver && !signal.aborted) {
     await yieldToLoop()
     tick()
   }
+  assert.ok(isOver)
   await promise
 }
 
@@ -156,12 +157,14 @@ test('a tunnel that the upstream has closed ends after the linger time if the cl
   client.destroy()
 })
 
-test('a client that reads nothing of what the upstream has sent before it closed is disconnected after the client timeout', async () => {
+test('a client that reads nothing of what the upstream has sent before it closed is disconnected after the client timeout', async ({
+  signal,
+}) => {
   const { client, ended, inFlight, upstreamSocket } = await openHalfOpenTunnel()
   upstreamSocket.on('error', () => {})
   client.pause()
   upstreamSocket.end(Buffer.alloc(32 * 1024 * 1024)) // more than the buffers of the sockets hold
-  await tickUntil(ended, () => mock.timers.tick(30_000))
+  await tickUntil(ended, () => mock.timers.tick(30_000), signal)
   assert.equal(inFlight.count, 0)
   for (const socket of [client, upstreamSocket]) socket.destroy()
 })
@@ -199,15 +202,18 @@ test('a tunnel that the client has ended closes when the upstream has sent nothi
   upstreamSocket.destroy()
 })
 
-test('the connection to an upstream that does not close is closed after the upstream timeout when the client has disconnected', async () => {
+test('the connection to an upstream that does not close is closed after the upstream timeout when the client has disconnected', async ({
+  signal,
+}) => {
   const { client, ended, upstreamSocket } = await openHalfOpenTunnel()
   upstreamSocket.on('error', () => {})
   client.resetAndDestroy()
   await Promise.all([ended, once(upstreamSocket, 'end')])
   mock.timers.tick(60_000)
   // Writing fails only if elastauth has closed both directions.
-  while (!upstreamSocket.destroyed) {
+  while (!upstreamSocket.destroyed && !signal.aborted) {
     upstreamSocket.write('x')
     await yieldToLoop()
   }
+  assert.ok(upstreamSocket.destroyed)
 })
