@@ -6,7 +6,7 @@ import { explainFileError } from '../audit/file.ts'
 import { createCommandClient } from '../es/command-client.ts'
 import { createDataStreamChecks, type IndexPrivileges } from '../es/data-stream.ts'
 import { asGatewayError } from '../http/errors.ts'
-import { type Check, deadlineOf, type Finding, failure, failureOf, ok, warning } from './check.ts'
+import { type Check, callLimitOf, type Finding, failure, failureOf, ok, warning } from './check.ts'
 
 /** The checks of the audit log's sinks, which write nothing, and a function that closes their connections. */
 export function auditChecks(config: Config): { checks: Check[]; close: () => void } {
@@ -19,7 +19,7 @@ export function auditChecks(config: Config): { checks: Check[]; close: () => voi
     checks.push({ id: 'audit.file', title: 'Audit file', run: async () => withConsequence(checkFile(path)) })
   if (elasticsearch.api_key === null) return { checks, close: () => {} }
   const settings = auditElasticsearchOptions(config)
-  const timeoutMs = Math.min(settings.timeoutMs, deadlineOf(config) - 500)
+  const timeoutMs = Math.min(settings.timeoutMs, callLimitOf(config))
   const { client, call, close } = createCommandClient({ ...settings, timeoutMs })
   const { readPrivileges, readIndexMode } = createDataStreamChecks(client, call, elasticsearch.data_stream)
   checks.push({

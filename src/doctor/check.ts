@@ -27,6 +27,11 @@ export function deadlineOf({ elasticsearch }: Config): number {
   return Math.max(5000, elasticsearch.timeout / 2) - 500
 }
 
+/** The maximum time limit of a call or connection in a check, in milliseconds: its fault is reported before the deadline. */
+export function callLimitOf(config: Config): number {
+  return deadlineOf(config) - 500
+}
+
 /** Runs all checks at the same time. @param signal aborts at the deadline @param onDone called when a check is done. @returns the results in the order of the checks */
 export async function runChecks(
   checks: readonly Check[],

@@ -5,14 +5,14 @@ import type { ElasticsearchOptions } from '../es/client.ts'
 import { createCommandClient } from '../es/command-client.ts'
 import { createFindMissingRoles, createPing, createPrivilegeCheck } from '../es/service-account.ts'
 import { asGatewayError } from '../http/errors.ts'
-import { type Check, deadlineOf, type Finding, failure, ok, skipped, warning } from './check.ts'
+import { type Check, callLimitOf, type Finding, failure, ok, skipped, warning } from './check.ts'
 import { checkManagedUsers } from './managed-users.ts'
 import { checkClock, checkExpiry, explainFailure, type ProbeResponse, probe } from './probe.ts'
 
 /** The checks of Elasticsearch, and a function that closes their connections. They only read. */
 export function elasticsearchChecks(config: Config): { checks: Check[]; close: () => void } {
   const settings = elasticsearchOptions(config)
-  const options = { ...settings, timeoutMs: Math.min(settings.timeoutMs, deadlineOf(config) - 500) }
+  const options = { ...settings, timeoutMs: Math.min(settings.timeoutMs, callLimitOf(config)) }
   const { client, call, users, close } = createCommandClient(options)
   const ping = createPing(client, call)
   const checkPrivilege = createPrivilegeCheck(client, call)

@@ -3,7 +3,7 @@ import type { Config } from '../../config/schema.ts'
 import { hasLogin } from '../app/options/login.ts'
 import { redisConnection } from '../app/options/redis.ts'
 import { createRedis } from '../redis/redis.ts'
-import { type Check, deadlineOf, type Finding, failure, ok, warning } from './check.ts'
+import { type Check, callLimitOf, type Finding, failure, ok, warning } from './check.ts'
 
 /** The check of Redis. It writes only keys that expire within a second. */
 export function redisCheck(config: Config): Check {
@@ -15,7 +15,7 @@ async function checkRedis(config: Config): Promise<Finding[]> {
   const hasAttempts = hasPasswords(config)
   const redis = createRedis({ connection: redisConnection(config), onStateChange: () => {} })
   try {
-    await redis.start(deadlineOf(config) - 500)
+    await redis.start(callLimitOf(config))
     const replicas = await redis.countReplicas().catch(() => undefined) // before the probe subscribes itself
     await redis.probe(hasSessions, hasAttempts)
     const memory = await redis.readMemory().catch(() => '')

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import { isPlainPort, mayBeTlsPort } from '../http/tls-mismatch.ts'
 import { attemptRights, createAttemptStore, probeAttempts } from './attempts.ts'
@@ -102,12 +101,9 @@ export function createRedis({ connection: given, countCall, onStateChange, trace
     async start(maxMs = Number.POSITIVE_INFINITY): Promise<void> {
       if (commands.status !== 'ready') {
         const timeoutMs = Math.min(maxMs, Math.max(minStartTimeoutMs, connection.timeoutMs))
-        const isReady = once(commands, 'ready').then(
-          () => true,
-          () => false,
-        )
-        const isInTime = await Promise.race([isReady, sleep(timeoutMs, false, { ref: false })])
-        if (!isInTime) lastError ??= `no connection within ${timeoutMs} ms`
+        await once(commands, 'ready', { signal: AbortSignal.timeout(timeoutMs) }).catch(() => {
+          lastError ??= `no connection within ${timeoutMs} ms`
+        })
       }
       await ping().catch(() => {})
       commands.on('ready', () => ping().catch(() => {})) // reports the recovery before a request needs Redis
