@@ -8,13 +8,15 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 export type CommandResult = Readonly<{ code: number | null; stdout: string; stderr: string }>
 
+const environment = (env: Readonly<Record<string, string>>) => ({ PATH: process.env.PATH, ...compileCache, ...env })
+
 /** Runs a command of elastauth until it exits. @param input what it reads from standard input */
 export function runElastauth(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   input?: string | Buffer,
 ): Promise<CommandResult> {
-  return runCommand(process.execPath, [main, ...args], { PATH: process.env.PATH, ...compileCache, ...env }, input)
+  return runCommand(process.execPath, [main, ...args], environment(env), input)
 }
 
 /** Arguments for `node` that let `elastauth health` wait an hour for a response. */
@@ -25,8 +27,7 @@ export function runHealth(
   flags: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<CommandResult> {
-  const args = [...patientHealth, main, 'health', ...flags]
-  return runCommand(process.execPath, args, { PATH: process.env.PATH, ...compileCache, ...env })
+  return runCommand(process.execPath, [...patientHealth, main, 'health', ...flags], environment(env))
 }
 
 /** Runs a command of elastauth whose reader ends, as `head` does: at once, or when the first output has arrived. */
@@ -35,7 +36,7 @@ export async function runWithoutReader(
   env: Readonly<Record<string, string>>,
   endsAt: 'start' | 'first output',
 ) {
-  const child = spawn(process.execPath, [main, ...args], { env: { PATH: process.env.PATH, ...compileCache, ...env } })
+  const child = spawn(process.execPath, [main, ...args], { env: environment(env) })
   const end = () => child.stdout.destroy()
   if (endsAt === 'start') end()
   else child.stdout.once('data', end)

@@ -12,6 +12,7 @@ import { createFakeElasticsearch } from '../support/fake-elasticsearch/fake-elas
 import { type Gateway, startGateway, testKey } from '../support/gateway.ts'
 import { chart, findObject, type KubernetesObject, renderChart, skipWithoutHelm } from '../support/helm.ts'
 import { startOidcProvider } from '../support/oidc/provider.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { portOf, startUpstream } from '../support/upstream.ts'
 import { runElastauth } from './elastauth-command.ts'
@@ -99,8 +100,10 @@ describe('the Helm chart', { skip: skipWithoutHelm() }, () => {
           'kibana-kb-http:5601': kibana.port,
           'redis:6379': redis.port,
         },
-        // On a busy machine, a call to Redis may take longer than the default of 250 ms.
-        env: { ELASTAUTH_OIDC_ISSUER: provider.issuer, ELASTAUTH_CACHE_REDIS_TIMEOUT: '10s' },
+        env: {
+          ELASTAUTH_OIDC_ISSUER: provider.issuer,
+          ELASTAUTH_CACHE_REDIS_TIMEOUT: redisFlags['cache.redis_timeout'],
+        },
       })
       await assertProbesSucceed(gateway, findObject(rendered, 'Deployment').spec.template.spec.containers[0])
       const { statusCode, headers, body } = await request(`${gateway.url}/app/home`, {

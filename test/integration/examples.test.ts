@@ -18,6 +18,7 @@ import { elasticsearchFlags, type Gateway, logIn, startGateway } from '../suppor
 import { startOidcProvider } from '../support/oidc/provider.ts'
 import { createUserAgent, type UserAgent } from '../support/oidc/user-agent.ts'
 import { findFreePort } from '../support/port.ts'
+import { redisFlags } from '../support/redis/flags.ts'
 import { type RedisServer, skipWithoutRedis, startRedis } from '../support/redis/server.ts'
 import { signInWithForm } from '../support/sign-in-form.ts'
 import { adapt } from './interop/documented-configuration.ts'
@@ -100,9 +101,9 @@ function createAccounts(example: string, folder: string, { url }: Elasticsearch)
   execFileSync(pathOf('setup', 'accounts.sh'), [folder, url, ...role], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-/** On a busy machine, a call may take longer than the default of 250 ms. The type comes from the example. */
-function redisFlags({ address }: RedisServer) {
-  return { 'cache.redis_host': address, 'cache.redis_timeout': '10s' }
+/** The flags for this Redis. The type of the cache comes from the example. */
+function redisFlagsFor({ address }: RedisServer) {
+  return { 'cache.redis_host': address, 'cache.redis_timeout': redisFlags['cache.redis_timeout'] }
 }
 
 function fetchWith(
@@ -153,7 +154,7 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
     after(() => redis.stop())
     const gateway = await startExample(
       'traefik-authelia',
-      { ...redisFlags(redis), trusted_proxies: 'loopback' },
+      { ...redisFlagsFor(redis), trusted_proxies: 'loopback' },
       folder,
     )
     const identity = { 'Remote-User': 'alice', 'Remote-Groups': 'admins,users' }
@@ -322,7 +323,7 @@ describe('the examples, with a real Elasticsearch', { skip: elasticsearch.skip }
         folder,
         {
           listen,
-          ...redisFlags(redis),
+          ...redisFlagsFor(redis),
           'oidc.issuer': idp.issuer,
           'oidc.authorization_endpoint': `${idp.issuer}/auth`,
           'oidc.end_session_endpoint': `${idp.issuer}/session/end`,
